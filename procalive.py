@@ -1,0 +1,1927 @@
+#!/usr/bin/python3 -ISE
+"""procalive: a process is alive while it keeps the read end of a FIFO open.
+
+The kernel says so, not the contents of a file.  `hold` opens the read end,
+takes flock(2) on that very descriptor and becomes the job; `check` tries to
+open the write end, which fails with ENXIO when nobody reads (fifo(7)); `wait`
+sleeps on the write end until the last reader is gone.
+
+Guaranteed, on one kernel: after exit, crash, kill -9 or reboot nothing is left
+that reads as alive; never two exclusive holders of one FIFO; `wait` misses no
+hand-over, however quick; no signal ever goes to a process that does not hold.
+Not guaranteed: anything across hosts, or after somebody unlinks the FIFO.
+
+Invariants:
+  * "alive" and "dead" are said only on proof (S_ISFIFO plus the outcome of
+    open(2)); everything else is an exception, or status 2.
+  * Lock and liveness are one open file description.  It is never unlocked,
+    only closed, so that both end together; the FIFO is never unlinked.
+  * A contender opens the read end only after a probe said dead, because an
+    open read end is what everybody else takes for a living holder.
+  * A signal goes through a pidfd that was checked after it was opened.
+
+Stable: the names in __all__, the command line and its statuses.  The rest
+begins with an underscore.  procalive(1) is the manual of the commands,
+procalive(7) tells how and why it works.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import fcntl
+import os
+import select
+import stat
+import sys
+import time
+
+# typing costs 7 ms at start, and nothing here needs it at run time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Container, Iterable, Sequence
+    from typing import Any, Callable, NoReturn, Union
+
+    _Inode = tuple[int, int]  # device, inode number
+    Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+
+__all__ = [
+    "Held",
+    "Hold",
+    "Holder",
+    "NotAFifo",
+    "Obstructed",
+    "ProcaliveError",
+    "Refused",
+    "Stale",
+    "TimedOut",
+    "Unseen",
+    "__version__",
+    "check",
+    "hold",
+    "holders",
+    "kill",
+    "wait",
+]
+__version__ = "0.1.0"
+
+# Exit statuses: the contract of procalive(1).  0 and 1 alone are answers.
+_YES = 0
+_NO = 1
+_UNKNOWN = 2
+_STALE = 3
+_HELD = 75  # EX_TEMPFAIL of sysexits.h
+_TIMED_OUT = 124  # as timeout(1)
+_FAILED = 125  # 125 to 127 as env(1), nohup(1) and timeout(1)
+_CANNOT_RUN = 126
+_NOT_FOUND = 127
+_INTERRUPTED = 130
+
+_INF = float("inf")
+_LONGEST_SLEEP = 2_000_000.0  # seconds: epoll_wait(2) counts in an int of milliseconds
+_SIGTERM, _SIGKILL = 15, 9  # the signal module costs 3 ms
+_READ_END = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_END = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+# --- errors ------------------------------------------------------------------
+
+
+class ProcaliveError(Exception):
+    """What procalive found wrong; str() is the line that the command prints.
+
+    An OSError of the kernel is passed on as it is, with errno and filename.
+    """
+
+    def __init__(self, path: Path | int, text: str) -> None:
+        super().__init__(path, text)
+        self.path = path
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{_show(self.path)}: {self.text}"
+
+
+class NotAFifo(ProcaliveError):
+    """The path names something else, about which nothing can be told."""
+
+    def __init__(self, path: Path, text: str = "not a FIFO") -> None:
+        super().__init__(path, text)
+
+
+class Refused(ProcaliveError):
+    """It is a FIFO, or could become one, but holding it would not be safe."""
+
+
+class Held(ProcaliveError):
+    """Another process holds the FIFO.
+
+    `holders` lists those that this user may see: possibly none.
+    """
+
+    def __init__(self, path: Path, holders: list[Holder]) -> None:
+        super().__init__(path, f"held by {_describe(holders)}")
+        self.holders = holders
+
+
+class Obstructed(ProcaliveError):
+    """The lock is taken by a process that does not read the FIFO.
+
+    Whoever may open the write end may flock(2) it.  `pid` is the process that
+    /proc/locks names, or None where it names none.
+    """
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        who = f"{pid} ({_name_of(pid)})" if pid else "a process that cannot be seen"
+        super().__init__(
+            path, f"locked by {who}, which does not read it: not held, yet nobody can hold it; end that process"
+        )
+        self.pid = pid
+
+
+class Stale(ProcaliveError):
+    """Alive, but the last beat is older than `max_age`; `age` is in seconds."""
+
+    def __init__(self, path: Path, age: float) -> None:
+        super().__init__(path, f"alive, but no beat for {_duration(age)}")
+        self.age = age
+
+
+class TimedOut(ProcaliveError, TimeoutError):
+    """The time given ran out first; `path` is one that was still waited for."""
+
+    def __str__(self) -> str:
+        return ProcaliveError.__str__(self)  # not OSError's, which wants an errno
+
+
+class Unseen(ProcaliveError):
+    """Alive, but no process that this user may look into reads the FIFO."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "held, but by no process that you may see (another user's, or in another PID namespace)")
+
+
+class _Usage(Exception):
+    """A wrong command line: the message, without the program's name."""
+
+
+# --- words -------------------------------------------------------------------
+
+
+def _show(path: Path | int) -> str:
+    """A path or PID fit for a one-line message: control characters escaped."""
+    if isinstance(path, int):
+        return str(path)
+    # A byte that is no UTF-8 becomes \\xff, and a newline \\n: one line is promised.
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return shown or "''"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter: 3h12m, 45s, 2d5h."""
+    left = max(0, int(seconds))
+    units = []
+    for letter, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        units.append((count, letter))
+    while len(units) > 1 and not units[0][0]:
+        del units[0]
+    return "".join(f"{count}{letter}" for count, letter in units[:2] if count) or "0s"
+
+
+def _seconds(text: str) -> float:
+    """SECS as sleep(1) takes them: 90, 1.5, 30s, 5m, 2h, 1d, inf.
+
+    Raises ValueError for anything else, negative numbers and NaN included.
+    """
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    if number.lower() in ("inf", "infinity"):
+        return _INF
+    # float() alone would take 1_0, blanks, nan, -1 and the digits of every script.
+    if not number or not set(number) <= set("0123456789.eE+-") or number[0] in "+-":
+        raise ValueError(text)
+    return float(number) * unit
+
+
+def _name_of(pid: int) -> str:
+    """The name that the kernel has for a process (proc_pid_comm(5)), or '?'."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return _show(file.read().rstrip(b"\n"))
+    except OSError:
+        return "?"
+
+
+def _describe(found: list[Holder]) -> str:
+    """Holders as a conflict names them: `4312 (backup.sh) for 3h12m`."""
+    mains = _mains(found)
+    if not mains:
+        return "a process that you may not see"
+    shown = [
+        f"{pid} ({_name_of(pid)}) for {_duration(time.time() - holder.since)}"
+        for holder in mains[:3]
+        for pid in (holder.keeps or holder.pid,)
+    ]
+    return ", ".join(shown) + (f" and {len(mains) - 3} more" if len(mains) > 3 else "")
+
+
+# --- the write end: is somebody reading? -------------------------------------
+
+
+def _open_write_end(path: Path) -> int | None:
+    """A descriptor of the write end, or None on proof that nobody reads.
+
+    fifo(7): with O_NONBLOCK the open fails with ENXIO while the FIFO has no
+    reader.  A missing FIFO, or directory, is read by nobody either.
+    """
+    try:
+        fd = os.open(path, _WRITE_END)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            _prove_dead(path)
+            return None
+        if error.errno == errno.ENOENT and os.fspath(path):
+            return None
+        if error.errno == errno.EISDIR:
+            raise NotAFifo(path) from None
+        raise
+    # A regular file opens too, and would read as "held" for ever.
+    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotAFifo(path)
+    return fd
+
+
+def _prove_dead(path: Path) -> None:
+    """ENXIO is proof only from a FIFO: UNIX sockets and odd devices give it too."""
+    try:
+        if not stat.S_ISFIFO(os.stat(path).st_mode):
+            raise NotAFifo(path)
+    except FileNotFoundError:
+        pass  # gone since the open: read by nobody
+
+
+def _probe(path: Path) -> os.stat_result | None:
+    """The FIFO's stat while somebody reads it, None when nobody does."""
+    fd = _open_write_end(path)
+    if fd is None:
+        return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+# --- waiting: one epoll instance, no polling ---------------------------------
+
+
+class _Watch:
+    """Sleeps until FIFOs lose their last reader or processes end.
+
+    epoll(7), edge-triggered for EPOLLOUT: when the last reader closes,
+    pipe_release() wakes the write end without naming an event, and epoll then
+    reports EPOLLOUT (writable) even where a new holder has opened meanwhile
+    and a level (POLLERR) would show nothing.  Further readers, checks, writes,
+    reads and touches wake nothing.  SIGIO would not do: since Linux 5.14 every
+    read(2) by a reader sends one.  See procalive(7) for the one exception, a
+    pipe that somebody has filled.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._targets: dict[int, Path | int] = {}
+        self._gone: list[Path | int] = []
+
+    def __enter__(self) -> _Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._targets:
+            os.close(fd)
+        self._epoll.close()
+
+    def add(self, target: Path | int) -> int | None:
+        """Watch a FIFO or a PID; the descriptor watched, or None if it is gone."""
+        if isinstance(target, int):
+            pidfd = _pidfd_open(target)
+            if pidfd is not None:
+                self.add_process(target, pidfd)
+            return pidfd
+        fd = _open_write_end(target)
+        if fd is None:
+            return None
+        self._targets[fd] = target
+        self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
+        # A fresh registration reports "writable" once.  Take that report now,
+        # or it would pass for a death; real events may come along with it.
+        for ready, event in self._epoll.poll(0, len(self._targets)):
+            if ready != fd or event & select.EPOLLERR:
+                self._note(ready)
+        return fd
+
+    def add_process(self, pid: int, pidfd: int) -> None:
+        """Watch a pidfd, which is the watch's to close from now on."""
+        self._targets[pidfd] = pid
+        self._epoll.register(pidfd, select.EPOLLIN)
+
+    def went(self) -> list[Path | int]:
+        """What is gone and was not yet returned by next(), which still will."""
+        self._collect(0)
+        return self._gone
+
+    def next(self, deadline: float) -> list[Path | int]:
+        """What is gone since the last call; [] when `deadline` (monotonic) passed."""
+        while not self._gone:
+            left = deadline - time.monotonic()
+            self._collect(-1 if left == _INF else max(0.0, min(left, _LONGEST_SLEEP)))
+            if left <= 0:
+                break
+        gone, self._gone = self._gone, []
+        return gone
+
+    def stale_at(self, max_age: float) -> float:
+        """When the next beat will be missed (monotonic); raises Stale if one was."""
+        now = time.time()
+        beats = [(os.fstat(fd).st_mtime, target) for fd, target in self._targets.items()]
+        beat, target = min(beats, key=lambda pair: pair[0])
+        if now - beat > max_age:
+            raise Stale(target, now - beat)  # type: ignore[arg-type]
+        return time.monotonic() + beat + max_age - now + 0.001  # strictly older, then
+
+    def _collect(self, pause: float) -> None:
+        for ready, _event in self._epoll.poll(pause, max(1, len(self._targets))):
+            self._note(ready)
+
+    def _note(self, fd: int) -> None:
+        self._gone.append(self._targets.pop(fd))
+        os.close(fd)
+
+
+def _deadline(seconds: float | None) -> float:
+    return _INF if seconds is None else time.monotonic() + seconds
+
+
+def _wait_gone(path: Path, deadline: float) -> bool:
+    """Sleep until the FIFO has no reader; False if the deadline came first."""
+    with _Watch() as watch:
+        return watch.add(path) is None or bool(watch.next(deadline))
+
+
+class _Arrival:
+    """A thread asleep in open(2) of the write end until a reader comes.
+
+    The blocking open is the only wait for a reader that misses none, not even
+    one that comes and goes.  Nothing but a signal can call it back, and signals
+    belong to the host program: a wait that runs out of time leaves its thread
+    to the next wait for the same FIFO.
+    """
+
+    _guard = _thread.allocate_lock()
+    _asleep: dict[tuple[int, int, int], _Arrival] = {}
+
+    def __init__(self) -> None:
+        self.came = False
+        self.error: OSError | None = None
+        self.bells: list[_thread.LockType] = []
+
+    @classmethod
+    def expect(cls, path: Path, bell: _thread.LockType) -> _Arrival:
+        """The arrival at this FIFO, on which `bell` (a held lock) is released."""
+        found = os.stat(path)
+        if not stat.S_ISFIFO(found.st_mode):
+            raise NotAFifo(path)
+        # The process too: after fork(2) a child has this table, but no threads.
+        key = (found.st_dev, found.st_ino, os.getpid())
+        with cls._guard:
+            arrival = cls._asleep.get(key)
+            if arrival is None:
+                arrival = cls()
+                _start_thread(arrival._sleep, path, key)
+                cls._asleep[key] = arrival
+            arrival.bells.append(bell)
+        return arrival
+
+    def _sleep(self, path: Path, key: tuple[int, int, int]) -> None:
+        try:
+            os.close(os.open(path, _WRITE_END & ~os.O_NONBLOCK))
+        except OSError as error:
+            self.error = error
+        with self._guard:
+            del self._asleep[key]
+            self.came = True
+            for bell in self.bells:
+                if bell.locked():
+                    bell.release()
+
+    def has_come(self) -> bool:
+        if self.error is not None:
+            raise self.error
+        return self.came
+
+    def leave(self, bell: _thread.LockType) -> None:
+        with self._guard:
+            self.bells.remove(bell)
+
+
+def _start_thread(function: Callable[..., None], *args: object) -> None:
+    try:
+        _thread.start_new_thread(function, args)
+    except RuntimeError:  # how Python says EAGAIN of pthread_create(3)
+        raise OSError(errno.EAGAIN, "cannot start a thread") from None
+
+
+# --- the read end: becoming a holder -----------------------------------------
+
+
+def _make_fifo(path: Path, mode: int) -> None:
+    """Create the FIFO with exactly this mode; one that exists stays as it is."""
+    try:
+        os.mkfifo(path, mode)
+    except FileExistsError:
+        return
+    except FileNotFoundError as error:
+        error.strerror = "no such directory"
+        raise
+    made = os.lstat(path)
+    if stat.S_IMODE(made.st_mode) == mode:
+        return
+    # The umask is the whole process's, so other threads forbid to change it;
+    # and a chmod by name could be led astray to another file.
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.path.samestat(made, os.fstat(fd)):
+            os.chmod(f"/proc/self/fd/{fd}", mode)
+    finally:
+        os.close(fd)
+
+
+def _prepare(path: Path, mode: int | None) -> os.stat_result:
+    """The FIFO to hold, created if missing and a mode is given; or a refusal."""
+    while True:
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            if mode is None or not os.fspath(path):
+                raise
+            _make_fifo(path, mode)
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            raise Refused(path, "a symbolic link; name the FIFO itself")
+        if not stat.S_ISFIFO(found.st_mode):
+            raise NotAFifo(path)
+        _refuse_planted(path, found)
+        return found
+
+
+def _refuse_planted(path: Path, found: os.stat_result) -> None:
+    """In /tmp anybody can put a FIFO in place, keep it open and block the job."""
+    if found.st_uid in (os.geteuid(), 0):
+        return
+    parent = os.stat(os.path.dirname(os.path.abspath(path))).st_mode
+    if parent & stat.S_ISVTX and parent & stat.S_IWOTH:
+        raise Refused(
+            path,
+            f"belongs to user {_user_name(found.st_uid)}, in a directory where anybody may create files; "
+            "use a directory of your own, such as $XDG_RUNTIME_DIR or one in /run",
+        )
+
+
+def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
+    """flock(2); False if another open file description has the lock."""
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(fd, how if block else how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        error.filename = path
+        raise
+    return True
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    """Whether the name still leads to this FIFO, and not to a newer one."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _reads_now(path: Path) -> bool:
+    """The probe of a contender, who may have the right to read but not to write."""
+    try:
+        return _probe(path) is not None
+    except PermissionError:
+        return False
+
+
+def _open_read_end(path: Path) -> int | None:
+    try:
+        return os.open(path, _READ_END)
+    except FileNotFoundError:
+        return None  # unlinked since it was seen
+
+
+def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
+    """One attempt: the locked read end, or None while another process holds.
+
+    An exclusive contender opens the read end only where the probe said dead:
+    the open alone looks like a living holder to everybody else.
+    """
+    obstructed = 0
+    while True:
+        found = _prepare(path, mode)
+        if not shared and _reads_now(path):
+            return None
+        fd = _open_read_end(path)
+        if fd is None:
+            continue
+        try:
+            locked = stat.S_ISFIFO(os.fstat(fd).st_mode) and _flock(fd, shared, path)
+            if locked and _is_still(fd, path):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        if locked:
+            continue  # unlinked or replaced: what we locked is nobody's FIFO
+        if _reads_now(path):
+            return None
+        obstructed += 1
+        _refuse_obstructed(path, found, obstructed)
+
+
+def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
+    """Raise if the lock stays taken while nobody reads; return if its holder just left.
+
+    A closing descriptor gives up the lock before the read end (__fput() in
+    fs/file_table.c), so the same owner seen before and after a dead probe
+    cannot be a holder that is leaving.
+    """
+    owner = _lock_owner(found)
+    if owner is not None and not _reads_now(path) and _lock_owner(found) == owner:
+        raise Obstructed(path, owner)
+    # /proc/locks hides the owners of other PID namespaces.  No holder can come
+    # and go unseen this often, so the lock must be such an owner's.
+    if times > 100:
+        raise Obstructed(path, None)
+
+
+def _lock_owner(found: os.stat_result) -> int | None:
+    """The PID in /proc/locks that took a flock on this inode (proc_locks(5))."""
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        with open("/proc/locks") as file:
+            for line in file:
+                words = line.split()
+                if words[1] == "FLOCK" and words[5] == device:
+                    return int(words[4])
+    except OSError:
+        pass  # /proc not mounted
+    return None
+
+
+def _hold_within(path: Path, shared: bool, mode: int, deadline: float) -> int | None:
+    """The locked read end, or None if another process held until the deadline."""
+    while True:
+        fd = _try_hold(path, shared, mode)
+        if fd is not None or time.monotonic() >= deadline:
+            return fd
+        _wait_gone(path, deadline)
+
+
+def _beat(fd: int) -> None:
+    """Touch the FIFO: `check --max-age` counts from here."""
+    try:
+        os.utime(fd)
+    except OSError:
+        pass  # neither owner nor allowed to write: another can beat, the hold is good
+
+
+def _publish(path: Path, pid: int, fd: int) -> None:
+    """Leave `FIFO.holder` -> /proc/PID/fd/N, by which a shell can check unforked.
+
+    Only a hint: it is believed while it leads to the FIFO itself, which the
+    kernel makes it do just as long as that process keeps it open.  So it may
+    dangle, and failing to leave it is no error.
+    """
+    link = os.fsencode(path) + b".holder"
+    fresh = link + b".new"
+    try:
+        if os.path.lexists(link) and not os.path.islink(link):
+            return  # somebody's file: not ours to replace
+        if os.path.islink(fresh):
+            os.unlink(fresh)  # of a holder killed between the next two lines
+        os.symlink(b"/proc/%d/fd/%d" % (pid, fd), fresh)
+        os.rename(fresh, link)
+    except OSError:
+        pass
+
+
+# --- /proc: who reads? -------------------------------------------------------
+
+
+class Holder:
+    """A process that has the FIFO open for reading.
+
+    fifo: path as the caller named it.  pid, fd: whose descriptor, and which.
+    uid: effective user ID.  since: start of the process, seconds since the
+    epoch.  lock: whether the descriptor carries the flock, or just reads.
+    keeps: for a keeper (`hold -o`), the PID of the process that it keeps.
+    command: the argument list.
+    """
+
+    __slots__ = ("_inode", "_parent", "command", "fd", "fifo", "keeps", "lock", "pid", "since", "uid")
+
+    def __init__(self, fifo: Path, inode: _Inode, pid: int, fd: int, lock: bool) -> None:
+        self.fifo = fifo
+        self._inode = inode
+        self.pid = pid
+        self.fd = fd
+        self.lock = lock
+        self.uid, self._parent = _read_status(pid)
+        self.since = _read_start(pid)
+        self.command = _read_command(pid)
+        self.keeps = _read_keeps(pid, self.uid) if self.command[:2] == ["procalive", "keep"] else None
+
+    def __repr__(self) -> str:
+        return f"Holder({self.as_dict()})"
+
+    @property
+    def user(self) -> str:
+        """The name of `uid` in the user database, or the number itself."""
+        return _user_name(self.uid)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `who --json` prints, in its order."""
+        names = ("fifo", "pid", "fd", "uid", "user", "since", "lock", "keeps", "command")
+        return {name: getattr(self, name) for name in names} | {"fifo": os.fsdecode(self.fifo)}
+
+
+def _user_name(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _read_proc(name: str) -> bytes:
+    with open(f"/proc/{name}", "rb", buffering=0) as file:
+        return file.read()
+
+
+def _read_status(pid: int) -> tuple[int, int]:
+    """(effective UID, parent's PID): proc_pid_status(5)."""
+    fields = dict(line.split(b":", 1) for line in _read_proc(f"{pid}/status").splitlines() if b":" in line)
+    return int(fields[b"Uid"].split()[1]), int(fields[b"PPid"])
+
+
+def _read_start(pid: int) -> float:
+    """Start of a process in seconds since the epoch, to 10 ms: proc_pid_stat(5).
+
+    Counted back from now, so it follows the steps of the clock as `ps` does.
+    """
+    after_name = _read_proc(f"{pid}/stat").rpartition(b")")[2].split()
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time() - uptime + int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _read_command(pid: int) -> list[str]:
+    """The argument list (proc_pid_cmdline(5)); of a process without one, its name."""
+    words = _read_proc(f"{pid}/cmdline").rstrip(b"\0").split(b"\0")
+    return [os.fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
+
+
+def _read_keeps(pid: int, uid: int) -> int | None:
+    """The process that a keeper's pidfd stands for; None once that has ended.
+
+    Believed only of a keeper that belongs to the process's user or to root:
+    nobody shall point another user's `kill` at a process by posing as a keeper.
+    """
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            info = _read_proc(f"{pid}/fdinfo/{fd}")
+        except OSError:
+            continue
+        kept = int(info.partition(b"\nPid:")[2].split()[0]) if b"\nPid:" in info else 0
+        if kept > 0 and uid in (0, _read_status(kept)[0]):
+            return kept
+    return None
+
+
+def _reading(pid: str, fd: str) -> tuple[bool, bool]:
+    """(open for reading, carries a flock): proc_pid_fdinfo(5)."""
+    info = _read_proc(f"{pid}/fdinfo/{fd}")
+    flags = int(info.partition(b"flags:")[2].split()[0], 8)
+    reads = flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_PATH
+    return reads, b"\nlock:" in info
+
+
+def _open_files(pid: str) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return []  # ended, or not ours to see
+
+
+def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, bool] | None:
+    """(inode, carries a flock) if this descriptor reads one of the inodes."""
+    try:
+        found = os.stat(f"/proc/{pid}/fd/{fd}")
+        inode = (found.st_dev, found.st_ino)
+        if inode not in inodes:
+            return None
+        reads, lock = _reading(pid, fd)
+    except (OSError, LookupError, ValueError):
+        return None  # closed or ended while we looked
+    return (inode, lock) if reads else None
+
+
+def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
+    """The readers of these FIFOs, in one pass over /proc."""
+    found = []
+    for pid in os.listdir("/proc"):
+        if pid[0] not in "123456789":
+            continue
+        for fd in _open_files(pid):
+            reader = _reads_inode(pid, fd, fifos)
+            if reader is None:
+                continue
+            inode, lock = reader
+            try:
+                found.append(Holder(fifos[inode], inode, int(pid), int(fd), lock))
+            except (OSError, LookupError, ValueError):
+                continue  # ended while we looked
+    return found
+
+
+def _inode_of(path: Path) -> _Inode | None:
+    """The FIFO's inode, or None if it is missing."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        if os.fspath(path):
+            return None
+        raise
+    if not stat.S_ISFIFO(found.st_mode):
+        raise NotAFifo(path)
+    return found.st_dev, found.st_ino
+
+
+def _mains(found: Iterable[Holder]) -> list[Holder]:
+    """The holders whose parent does not hold; those with the lock, if any has it.
+
+    The rest are children that inherited the descriptor, and stray readers.
+    """
+    everyone = {holder.pid: holder for holder in found}
+    locked = {pid: holder for pid, holder in everyone.items() if holder.lock} or everyone
+    return [holder for holder in locked.values() if holder._parent not in everyone]
+
+
+# --- pidfds ------------------------------------------------------------------
+
+
+def _pidfd_open(pid: int) -> int | None:
+    """pidfd_open(2), Linux 5.3; None if there is no such process."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    except OSError as error:
+        error.filename = str(pid)
+        if error.errno == errno.ENOSYS:
+            error.strerror = "this kernel has no pidfd_open (Linux 5.3)"
+        elif error.errno in (errno.EINVAL, errno.ENOENT):
+            error.strerror = "not a process ID"  # a thread's
+        raise
+
+
+def _pidfd_of(holder: Holder) -> int | None:
+    """A pidfd of the process that holds (or is kept), or None if it let go.
+
+    The check comes after the open.  Had the PID been reused before it, the
+    check would find a process that does not hold; had it been reused since, the
+    pidfd stands for the old process and reaches nobody.
+    """
+    pidfd = _pidfd_open(holder.pid)
+    if pidfd is None or not _reads_inode(str(holder.pid), str(holder.fd), {holder._inode}):
+        _close(pidfd)
+        return None
+    if holder.keeps is None:
+        return pidfd
+    kept = _pidfd_open(holder.keeps)
+    # The keeper's own pidfd shows the PID only as long as that process is there.
+    if kept is not None and _read_keeps(holder.pid, holder.uid) != holder.keeps:
+        _close(kept)
+        kept = None
+    _close(pidfd)
+    return kept
+
+
+def _close(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)
+
+
+def _pidfd_of_unseen(path: Path) -> int | None:
+    """A pidfd of another user's main process, whose descriptors cannot be seen.
+
+    /proc/locks names who took the lock, even after it died; only a process
+    that was there before the holder link was made can be the one.
+    """
+    try:
+        owner = _lock_owner(os.stat(path)) or 0
+        pidfd = _pidfd_open(owner) if owner else None
+        if pidfd is None:
+            return None
+        link = os.lstat(os.fsencode(path) + b".holder")
+        if _read_start(owner) <= link.st_mtime + 0.02:  # starts are told to 10 ms
+            return pidfd
+        os.close(pidfd)
+    except OSError:
+        pass
+    return None
+
+
+# From linux/pidfd.h: _IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info), whose first
+# member is a 64-bit mask and whose 32 bits at 60 are the wait status (Linux 6.15).
+_PIDFD_GET_INFO = 0xC040FF0B
+_PIDFD_INFO_EXIT = 8
+_PIDFD_INFO_SIZE, _EXIT_CODE_AT = 64, 60
+
+
+def _exit_status(pidfd: int, deadline: float) -> int | None:
+    """How a process ended, as a shell counts: its status, or 128 + signal.
+
+    Asleep until the process was reaped, for only then does the kernel tell.
+    None where the kernel cannot say (before 6.15).  Raises TimeoutError.
+    """
+    reaped = select.poll()
+    reaped.register(pidfd, 0)  # POLLHUP, reported unasked
+    while True:
+        info = bytearray(_PIDFD_INFO_SIZE)
+        info[0] = _PIDFD_INFO_EXIT
+        try:
+            fcntl.ioctl(pidfd, _PIDFD_GET_INFO, info)
+        except OSError:
+            return None
+        if info[0] & _PIDFD_INFO_EXIT:
+            code = int.from_bytes(info[_EXIT_CODE_AT:], sys.byteorder)
+            return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        reaped.poll(None if left == _INF else min(left, _LONGEST_SLEEP) * 1000)
+
+
+# --- what the verbs are made of ----------------------------------------------
+
+
+def _visible_holders(path: Path) -> list[Holder]:
+    inode = _inode_of(path)
+    return _find_holders({inode: path}) if inode else []
+
+
+def _settle(path: Path, found: list[Holder]) -> list[Holder]:
+    """Where a look at /proc found nobody: nobody on proof only, or Unseen."""
+    if found or _probe(path) is None:
+        return found
+    found = _visible_holders(path)  # it may have been taken since that look
+    if not found and _probe(path) is not None:
+        raise Unseen(path)
+    return found
+
+
+def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> dict[Path | int, list[int]]:
+    """For each target the pidfds of the processes whose exit status counts."""
+    pidfds: dict[Path | int, list[int]] = {}
+    for target, fd in watched.items():
+        if fd is not None and target not in watch.went():
+            pidfds[target] = [os.dup(fd)] if isinstance(target, int) else _pidfds_of_mains(target)
+    for target in watch.went():
+        if not isinstance(target, int):
+            # Handed over while we looked: those pidfds may be of the next holder.
+            for pidfd in pidfds.pop(target, []):
+                os.close(pidfd)
+    return pidfds
+
+
+def _pidfds_of_mains(path: Path) -> list[int]:
+    try:
+        found = holders(path)
+    except Unseen:
+        unseen = _pidfd_of_unseen(path)
+        return [] if unseen is None else [unseen]
+    pidfds = [_pidfd_of(holder) for holder in _mains(found)]
+    return [pidfd for pidfd in pidfds if pidfd is not None]
+
+
+def _wait_down(
+    watch: _Watch, watched: dict[Path | int, int | None], any: bool, max_age: float | None, deadline: float
+) -> list[Path | int]:
+    """The targets in the order in which they went; with `any` the first alone."""
+    gone = [target for target, fd in watched.items() if fd is None]
+    while len(gone) < len(watched) and not (any and gone):
+        until = deadline if max_age is None else min(deadline, watch.stale_at(max_age))
+        news = watch.next(until)
+        gone += news
+        if not news and time.monotonic() >= deadline:
+            raise TimedOut(next(target for target in watched if target not in gone), "still there")
+    return gone[:1] if any else gone
+
+
+def _ending(target: Path | int, pidfds: Iterable[int], deadline: float) -> int | None:
+    """The highest exit status among the processes; None if one is not known."""
+    try:
+        statuses = [_exit_status(pidfd, deadline) for pidfd in pidfds]
+    except TimeoutError:
+        raise TimedOut(target, "ended, but not yet reaped by its parent") from None
+    known = [status for status in statuses if status is not None]
+    return max(known) if known and len(known) == len(statuses) else None
+
+
+def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
+    """The FIFOs in the order in which they came alive; with `any` the first alone."""
+    for path in paths:
+        if _inode_of(path) is None:
+            _make_fifo(path, 0o600)
+    bell = _thread.allocate_lock()
+    bell.acquire()
+    arrivals: dict[Path, _Arrival] = {}
+    came: list[Path] = []
+    try:
+        for path in paths:
+            arrivals[path] = _Arrival.expect(path, bell)
+        while True:
+            came += [path for path in paths if path not in came and arrivals[path].has_come()]
+            if len(came) == len(paths) or (any and came):
+                return came[:1] if any else came
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimedOut(next(path for path in paths if path not in came), "nobody holds it")
+            bell.acquire(timeout=min(left, _LONGEST_SLEEP))
+    finally:
+        for arrival in arrivals.values():
+            arrival.leave(bell)
+
+
+def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None) -> list[int]:
+    """Signal the holders; those of the next generation, told by the watch, not."""
+    import signal
+
+    found = holders(path)
+    sent = []
+    for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
+        pidfd = None if holder.pid == os.getpid() else _pidfd_of(holder)  # never ourselves
+        try:
+            # In this order: a holder seen before a watch that saw no death
+            # is one of those that held when the watch began.
+            if pidfd is None or (watch and path in watch.went()):
+                continue
+            signal.pidfd_send_signal(pidfd, sig)
+            sent.append(holder.keeps or holder.pid)
+            if watch:
+                watch.add_process(sent[-1], pidfd)
+                pidfd = None
+        except ProcessLookupError:
+            continue
+        except PermissionError as error:
+            who = holder.keeps or holder.pid
+            raise PermissionError(error.errno, f"not permitted to signal {who} ({_name_of(who)})", path) from None
+        finally:
+            _close(pidfd)
+    return sent
+
+
+def _free_within(watch: _Watch, path: Path, deadline: float) -> bool:
+    """Sleep until the FIFO is free; the ends of single processes do not count."""
+    while True:
+        news = watch.next(deadline)
+        if not news or path in news:
+            return bool(news)
+
+
+def _kill_rest(watch: _Watch, path: Path, all: bool, deadline: float) -> list[int]:
+    """SIGKILL what holds, and what its end leaves holding, until it is free."""
+    sent: list[int] = []
+    while True:
+        sent += _signal(path, _SIGKILL, all, watch)
+        news = watch.next(deadline)
+        if path in news:
+            return sent
+        if not news:
+            raise TimedOut(path, f"still held after SIGKILL by {_describe(_visible_holders(path))}")
+
+
+# --- public: the verbs -------------------------------------------------------
+
+
+class Hold:
+    """A FIFO held by this process: a context manager, or release() by hand.
+
+    fd is the locked read end, close-on-exec, and -1 after the release.  A child
+    made by fork(2) without exec keeps the FIFO alive until it ends too.
+    """
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let go, by closing: never LOCK_UN, which would leave a reader unlocked."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+    """Hold the FIFO, created with `mode` if missing; its directory must exist.
+
+    timeout: seconds to wait for another holder to end, asleep; None for ever.
+    shared: beside other shared holders, but no exclusive one.
+
+    Raises Held; NotAFifo; Refused (a symbolic link, or a stranger's FIFO in a
+    sticky directory); Obstructed; OSError.  See fifo(7), flock(2).
+    """
+    fd = _hold_within(path, shared, mode, _deadline(timeout))
+    if fd is None:
+        raise Held(path, _visible_holders(path))
+    _beat(fd)
+    _publish(path, os.getpid(), fd)
+    return Hold(path, fd)
+
+
+def check(path: Path, *, max_age: float | None = None) -> bool:
+    """Whether a process has the FIFO open for reading.  Never blocks.
+
+    A missing FIFO, or directory, is not alive.  With max_age (seconds): alive
+    and well, which raises Stale where the last beat, the FIFO's mtime, is older.
+
+    Raises NotAFifo, or OSError (permission denied, a loop of links): cannot tell.
+    """
+    found = _probe(path)
+    if found is not None and max_age is not None:
+        age = time.time() - found.st_mtime
+        if age > max_age:
+            raise Stale(path, age)
+    return found is not None
+
+
+def wait(
+    *targets: Path | int,
+    timeout: float | None = None,
+    any: bool = False,
+    up: bool = False,
+    status: bool = False,
+    max_age: float | None = None,
+) -> dict[Path | int, int | None]:
+    """Sleep until every target, or with `any` the first, is gone.
+
+    A target is a FIFO's path, gone once it has been without a reader since the
+    call, even if a new holder took it at once; or an int, the PID of any
+    process of the system (pidfd_open(2), Linux 5.3).
+
+    timeout: seconds.  up: wait for a holder instead; a missing FIFO is created.
+    status: also learn how the process, or the FIFO's main holder, ended.
+    max_age: seconds; give up as soon as a live holder misses its beat.
+
+    Returns the targets in the order in which they went; the values are exit
+    statuses (128 + signal if killed), None if not asked for or not known
+    (before Linux 6.15, or a holder that could not be seen).
+
+    Raises TimedOut, Stale, NotAFifo, OSError.  Works in any thread, leaves
+    signals alone and wakes for nothing but the event.
+    """
+    deadline = _deadline(timeout)
+    waiting = list(dict.fromkeys(targets))
+    if up:
+        return dict.fromkeys(_wait_up(waiting, any, deadline))  # type: ignore[arg-type]
+    with _Watch() as watch:
+        watched = {target: watch.add(target) for target in waiting}
+        pidfds = _open_for_status(watch, watched) if status else {}
+        try:
+            gone = _wait_down(watch, watched, any, max_age, deadline)
+            return {target: _ending(target, pidfds.get(target, ()), deadline) for target in gone}
+        finally:
+            for pidfd in (fd for fds in pidfds.values() for fd in fds):
+                os.close(pidfd)
+
+
+def holders(path: Path) -> list[Holder]:
+    """The processes that have the FIFO open for reading; [] if nobody does.
+
+    Read from /proc/*/fd, so it may miss those of other users; raises Unseen
+    when that leaves none though the FIFO is alive.  Also NotAFifo, OSError.
+    """
+    return _settle(path, _visible_holders(path))
+
+
+def kill(path: Path, sig: int = _SIGTERM, *, all: bool = False, grace: float | None = None) -> list[int]:
+    """Signal the main holder, or with `all` every holder; returns the PIDs.
+
+    The main holder is the one whose parent does not hold; for a keeper, the
+    process kept.  Each signal goes through a pidfd that was opened before the
+    process was seen to hold, so never to a reused PID (Linux 5.3).
+
+    grace: seconds; then sleep until the FIFO is free, and end with SIGKILL what
+    still holds it after that time.
+
+    Raises TimedOut (still held after SIGKILL), PermissionError, Unseen.
+    """
+    if grace is None:
+        return _signal(path, sig, all)
+    with _Watch() as watch:
+        # Watched before the first signal, so that not even a job that is
+        # restarted at once can be taken for the one that was to end.
+        if watch.add(path) is None:
+            return []
+        sent = _signal(path, sig, all, watch)
+        if not _free_within(watch, path, _deadline(grace)):
+            sent += _kill_rest(watch, path, all, _deadline(max(grace, 1.0)))
+        return list(dict.fromkeys(sent))
+
+
+# --- hold: becoming the command ----------------------------------------------
+
+
+def _move_high(fd: int) -> int:
+    """The descriptor at a number that scripts do not use, for the command to inherit.
+
+    `exec 3>&1` in the wrapped script would close a low one, and let go.
+    """
+    limit = os.sysconf("SC_OPEN_MAX")
+    odd = range(701, limit, 2) if limit > 701 else range((limit - 2) | 1, 2, -2)
+    for high in odd:
+        if high != fd and not _is_open(high):
+            os.dup2(fd, high)
+            os.close(fd)
+            return high
+    os.set_inheritable(fd, True)
+    return fd
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETFD) >= 0
+    except OSError:
+        return False
+
+
+def _start_keeper(path: str, fd: int) -> int:
+    """Leave the FIFO to a process that lets go when this one, the job, ends.
+
+    Forked twice, so that it is nobody's child: a command that waits for all
+    its children would wait for it.  Returns the write end of a pipe that ties
+    the keeper to the exec; see _dismiss_keeper.
+    """
+    job = _pidfd_open(os.getpid())
+    order, dismiss = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        try:
+            _fork_keeper(path, fd, job or 0, order)
+            os._exit(0)
+        except OSError as error:
+            os._exit(error.errno or _FAILED)
+        except BaseException:
+            os._exit(_FAILED)
+    status = os.waitpid(middle, 0)[1]
+    os.close(order)
+    _close(job)
+    if status:
+        code = os.WEXITSTATUS(status) or _FAILED
+        raise OSError(code, f"cannot start a keeper: {os.strerror(code)}", path)
+    return dismiss
+
+
+def _fork_keeper(path: str, fd: int, job: int, order: int) -> None:
+    """In the child between: all that can fail, then the keeper itself."""
+    import _signal as signal  # C: without the enums, 2 MiB
+
+    os.setsid()
+    # Its end is the job's end; a signal meant for the group must not let go.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.chdir("/")
+    for other in _own_descriptors():
+        if other not in (fd, job, order):
+            _close_quietly(other)
+    keeper = os.fork()
+    if keeper:
+        _publish(path, keeper, fd)
+        return
+    _set_title("keep", path)
+    _keep(job, order)
+
+
+def _keep(job: int, order: int) -> NoReturn:
+    """Sleep until the job ends, or is not to begin; exiting lets go."""
+    events = select.poll()
+    events.register(job, select.POLLIN)
+    events.register(order, select.POLLIN)
+    while True:
+        for fd, event in events.poll():
+            if fd == job or event & select.POLLIN:
+                os._exit(0)
+            events.unregister(order)  # hung up: the exec has closed the other end
+
+
+def _dismiss_keeper(dismiss: int) -> None:
+    """After a failed exec: have the keeper let go, and return when it has."""
+    os.write(dismiss, b"x")
+    gone = select.poll()
+    gone.register(dismiss, 0)  # POLLERR, reported unasked
+    gone.poll()
+
+
+def _own_descriptors() -> list[int]:
+    try:
+        return [int(fd) for fd in os.listdir("/proc/self/fd")]
+    except OSError:  # /proc not mounted
+        return list(range(os.sysconf("SC_OPEN_MAX")))
+
+
+def _close_quietly(fd: int) -> None:
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+
+
+def _set_title(*words: str) -> None:
+    """What ps(1) shows: the arguments are written over where the kernel reads them."""
+    try:
+        ends = _read_proc("self/stat").rpartition(b")")[2].split()
+        start, end = int(ends[45]), int(ends[46])
+        title = b"\0".join(os.fsencode(word) for word in ("procalive", *words))[: end - start - 1]
+        memory = os.open("/proc/self/mem", os.O_RDWR | os.O_CLOEXEC)
+        os.pwrite(memory, title.ljust(end - start, b"\0"), start)
+        os.close(memory)
+        with open("/proc/self/comm", "wb") as comm:
+            comm.write(b"procalive")
+    except (OSError, LookupError, ValueError):
+        pass  # looks only
+
+
+def _restore_signals(pipe_was_ignored: bool) -> None:
+    """Give the command the dispositions that Python changed at its start."""
+    import _signal as signal  # C: without the enums, 3 ms
+
+    if not pipe_was_ignored:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+def _restore_locale() -> None:
+    """Take back the LC_CTYPE that Python exports where none is set (PEP 538)."""
+    if not os.environ.get("LC_CTYPE", "").endswith(("UTF-8", "utf8")):
+        return
+    try:
+        if b"\0LC_CTYPE=" not in b"\0" + _read_proc("self/environ"):
+            del os.environ["LC_CTYPE"]
+    except OSError:
+        pass  # /proc not mounted
+
+
+def _candidates(name: str) -> list[str]:
+    if "/" in name:
+        return [name]
+    path = os.environ.get("PATH", os.defpath)  # os.get_exec_path() imports warnings
+    return [os.path.join(directory or ".", name) for directory in path.split(":")]
+
+
+def _exec(command: list[str]) -> tuple[int, str]:
+    """execvp(3), which returns only if it failed: the status and what to say."""
+    status, reason = _NOT_FOUND, "command not found"
+    for file in _candidates(command[0]) if command[0] else ():
+        try:
+            os.stat(file)  # an execve(2) that fails costs ten times as much
+            os.execv(file, command)
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.exists(file):
+                status, reason = _CANNOT_RUN, "cannot be run: its interpreter is missing"
+        except OSError as error:
+            if error.errno == errno.ENOEXEC:
+                os.execv("/bin/sh", ["sh", file, *command[1:]])  # a script without #!
+            status, reason = _CANNOT_RUN, f"cannot be run: {error.strerror}"
+            if error.errno != errno.EACCES:
+                break
+    return status, reason
+
+
+# --- the command line --------------------------------------------------------
+
+
+class _Options:
+    """Every option, with its default."""
+
+    all = False
+    any = False
+    conflict = _HELD
+    fd: int | None = None
+    grace: float | None = None
+    help = False
+    json = False
+    max_age: float | None = None
+    mode = 0o600
+    pid = False
+    private = False
+    quiet = False
+    shared = False
+    signal = _SIGTERM
+    status = False
+    timeout: float | None = None
+    up = False
+    verbose = False
+    # Told by the launcher, not on the command line:
+    pipe_was_ignored = False
+    launcher = 0  # its PID, while it waits for us
+
+
+def _write(fd: int, text: bytes) -> None:
+    while text:
+        text = text[os.write(fd, text) :]
+
+
+def _print(text: str) -> None:
+    try:
+        _write(1, os.fsencode(text + "\n"))
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def _say(text: object) -> None:
+    """One line on standard error; where that is full or closed, the status must do."""
+    try:
+        _write(2, f"procalive: {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+
+
+def _line(error: BaseException) -> str:
+    """An exception as one line: what is wrong, with what."""
+    if isinstance(error, (ProcaliveError, _Usage)):
+        return str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            reason += "; raise the limit (ulimit -Hn, fs.file-max)"
+        return reason if error.filename is None else f"{_show(error.filename)}: {reason}"
+    return f"internal error: {type(error).__name__}: {_show(str(error))}"
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+
+
+_DROPS_DESCRIPTORS = ("doas", "ssh", "sudo")
+
+
+def _cmd_hold(options: _Options, operands: list[str]) -> int:
+    if options.fd is not None:
+        return _hold_descriptor(options, options.fd, operands)
+    if len(operands) > 1 and operands[1] == "--":
+        del operands[1]
+    if len(operands) < 2:
+        raise _Usage("hold: needs a FIFO and a command; see procalive hold -h")
+    path, *command = operands
+    absolute = _absolute(path)
+    fd = _hold_or_wait(path, options)
+    if fd is None:
+        return _report_held(path, options)
+    name = os.path.basename(command[0])
+    if name in _DROPS_DESCRIPTORS and not options.private and not options.quiet:
+        _say(f"{_show(path)}: {name} closes every descriptor that it inherits, and so lets go at once; use hold -o")
+    return _become(absolute, fd, command, options)
+
+
+def _let_go_of(paths: Iterable[str]) -> None:
+    """Close read ends that we inherited: inside a job we would wait for ourselves."""
+    inodes = set()
+    for path in paths:
+        try:
+            inodes.add(_inode_of(path))
+        except (ProcaliveError, OSError):
+            continue  # told where it matters
+    for fd in _own_descriptors():
+        try:
+            found = os.fstat(fd)
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) in inodes:
+            os.close(fd)
+
+
+def _hold_or_wait(path: str, options: _Options) -> int | None:
+    """_hold_within, telling under -v whom it waits for."""
+    if options.timeout:
+        _let_go_of([path])
+    deadline = _deadline(options.timeout or 0.0)
+    if options.verbose and options.timeout:
+        fd = _try_hold(path, options.shared, options.mode)
+        if fd is not None:
+            return fd
+        _say(f"{Held(path, _visible_holders(path))}; waiting")
+    return _hold_within(path, options.shared, options.mode, deadline)
+
+
+def _report_held(path: str, options: _Options) -> int:
+    if not options.quiet:
+        _say(Held(path, _visible_holders(path)))
+    return options.conflict
+
+
+def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
+    """Exec the command as holder; returns only if that failed, the FIFO let go."""
+    fd = _move_high(fd)
+    _beat(fd)
+    dismiss = None
+    if options.private:
+        os.set_inheritable(fd, False)
+        dismiss = _start_keeper(path, fd)
+        os.environ.pop("PROCALIVE_FD", None)
+    else:
+        _publish(path, os.getpid(), fd)
+        os.environ["PROCALIVE_FD"] = str(fd)
+    os.environ["PROCALIVE_FIFO"] = path
+    if options.verbose:
+        _say(f"{_show(path)}: held; running {_show(command[0])}")
+    _restore_locale()
+    _restore_signals(options.pipe_was_ignored)
+    status, reason = _exec(command)
+    if dismiss is not None:
+        _dismiss_keeper(dismiss)
+    os.close(fd)
+    _say(f"{_show(command[0])}: {reason}")
+    return status
+
+
+def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
+    """Lock a descriptor that the calling shell has open for reading on the FIFO."""
+    if len(operands) != 1 or options.private:
+        raise _Usage("hold: --fd takes one FIFO, no command and no -o; see procalive hold -h")
+    path = operands[0]
+    _prepare(path, None)
+    if not _is_open(fd):
+        raise Refused(path, f"descriptor {fd} is not open; open it with: exec {fd}<>FIFO")
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+        raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
+    if not _is_still(fd, path):
+        raise Refused(path, f"descriptor {fd} is open on another file")
+    if not _flock_within(fd, path, options):
+        return _report_held(path, options)
+    if not _is_still(fd, path):
+        raise Refused(path, "was replaced while the lock was waited for")
+    _beat(fd)
+    _publish(_absolute(path), os.getppid(), fd)
+    if options.verbose:
+        _say(f"{_show(path)}: held by descriptor {fd}")
+    return _YES
+
+
+class _Alarm(Exception):
+    """SIGALRM: it bounds a wait in flock(2), in the command's own process."""
+
+
+def _ring(*_: object) -> None:
+    raise _Alarm
+
+
+def _flock_within(fd: int, path: str, options: _Options) -> bool:
+    """Wait for the lock itself: the caller reads, so the FIFO never reads dead."""
+    if _flock(fd, options.shared, path):
+        return True
+    if not options.timeout:
+        return False
+    import signal
+
+    if options.verbose:
+        _say(f"{Held(path, _visible_holders(path))}; waiting")
+    if options.timeout != _INF:
+        signal.signal(signal.SIGALRM, _ring)
+        signal.setitimer(signal.ITIMER_REAL, min(options.timeout, 1e9))
+    try:
+        return _flock(fd, options.shared, path, block=True)
+    except _Alarm:
+        # It may have rung just after the lock was granted.
+        return _flock(fd, options.shared, path)
+
+
+def _cmd_check(options: _Options, operands: list[str]) -> int:
+    """The worst answer for several: unknown, else dead, else stale, else alive."""
+    if not operands:
+        raise _Usage("check: needs a FIFO; see procalive check -h")
+    answers = {_check_one(path, options) for path in operands}
+    return next(answer for answer in (_UNKNOWN, _NO, _STALE, _YES) if answer in answers)
+
+
+def _check_one(path: str, options: _Options) -> int:
+    try:
+        alive = check(path, max_age=options.max_age)
+    except Stale as error:
+        if options.verbose:
+            _print(str(error))
+        return _STALE
+    except (ProcaliveError, OSError) as error:
+        _say(_line(error))
+        return _UNKNOWN
+    if options.verbose:
+        _print(f"{_show(path)}: {_alive_and_who(path) if alive else 'not alive'}")
+    return _YES if alive else _NO
+
+
+def _alive_and_who(path: str) -> str:
+    return f"alive, held by {_describe(_visible_holders(path))}"
+
+
+def _cmd_wait(options: _Options, operands: list[str]) -> int:
+    targets = _wait_targets(options, operands)
+    if not options.pid:
+        _let_go_of(operands)
+    _raise_descriptor_limit(len(targets))
+    try:
+        gone = wait(
+            *targets,
+            timeout=options.timeout,
+            any=options.any,
+            up=options.up,
+            status=options.status,
+            max_age=options.max_age,
+        )
+    except (TimedOut, Stale) as error:
+        if options.verbose:
+            _say(error)
+        return _STALE if isinstance(error, Stale) else _TIMED_OUT
+    if options.verbose:
+        for target in gone:
+            _say(f"{_show(target)}: {'alive' if options.up else 'gone'}")
+    if options.any:
+        _print(str(next(iter(gone))))
+    return _report_statuses(gone) if options.status else _YES
+
+
+def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[int]:
+    if not operands:
+        raise _Usage("wait: needs a FIFO, or --pid and a PID; see procalive wait -h")
+    if options.up and (options.pid or options.status or options.max_age is not None):
+        raise _Usage("wait: --up goes with neither --pid, --status nor --max-age")
+    if not options.pid:
+        return operands
+    if options.max_age is not None:
+        raise _Usage("wait: --max-age goes with FIFOs, not with --pid")
+    pids = [_pid(word) for word in operands]
+    if options.verbose:
+        for pid in pids:
+            if not os.path.exists(f"/proc/{pid}"):
+                _say(f"{pid}: no such process: already gone")
+    return pids
+
+
+def _pid(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 0 < int(word) < 2**31):
+        raise _Usage(f"wait: {_show(word)}: not a process ID")
+    return int(word)
+
+
+def _report_statuses(gone: dict[Path | int, int | None]) -> int:
+    """The highest status; 125 stands for one that the kernel could not tell."""
+    for target, status in gone.items():
+        if status is None:
+            _say(f"{_show(target)}: gone, but how it ended is not known (see --status in procalive(1))")
+    return max(_FAILED if status is None else status for status in gone.values())
+
+
+def _raise_descriptor_limit(targets: int) -> None:
+    """Room for a descriptor a target, as far as the hard limit allows."""
+    needed = targets + 32
+    if os.sysconf("SC_OPEN_MAX") >= needed:
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), hard))
+
+
+def _cmd_who(options: _Options, operands: list[str]) -> int:
+    if not operands:
+        raise _Usage("who: needs a FIFO; see procalive who -h")
+    _let_go_of(operands)
+    found: list[Holder] = []
+    answers = set()
+    for holders_or_error in _look_up(operands).values():
+        if isinstance(holders_or_error, list):
+            others = [holder for holder in holders_or_error if holder.pid != options.launcher]
+            found += others
+            answers.add(_YES if others else _NO)
+        else:
+            _say(_line(holders_or_error))
+            answers.add(_UNKNOWN)
+    _print_holders(found, options.json)
+    return max(answers)  # unknown, else nobody, else somebody
+
+
+def _look_up(paths: list[str]) -> dict[str, list[Holder] | Exception]:
+    """For each FIFO its holders or what forbids to tell, in one pass over /proc."""
+    results: dict[str, list[Holder] | Exception] = {}
+    inodes: dict[str, _Inode | None] = {}
+    for path in paths:
+        try:
+            inodes[path] = _inode_of(path)
+        except (ProcaliveError, OSError) as error:
+            results[path] = error
+    seen = _find_holders({inode: path for path, inode in inodes.items() if inode})
+    for path, inode in inodes.items():
+        try:
+            results[path] = _settle(path, [holder for holder in seen if holder._inode == inode])
+        except (ProcaliveError, OSError) as error:
+            results[path] = error
+    return {path: results[path] for path in paths}
+
+
+def _print_holders(found: list[Holder], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        for holder in found:
+            _print(json.dumps(holder.as_dict()))
+        return
+    rows = [("FIFO", "PID", "USER", "SINCE", "TYPE", "COMMAND"), *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows if found else ():
+        _print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[5]]))
+
+
+def _row(holder: Holder) -> tuple[str, ...]:
+    kind = "lock" if holder.lock else "reader"
+    if holder.keeps is not None:
+        kind += f", keeps {holder.keeps} ({_name_of(holder.keeps)})"
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))
+    command = " ".join(_show(word) for word in holder.command)
+    return (_show(holder.fifo), str(holder.pid), holder.user, since, kind, command)
+
+
+def _cmd_kill(options: _Options, operands: list[str]) -> int:
+    if len(operands) != 1:
+        raise _Usage("kill: needs one FIFO; see procalive kill -h")
+    path = operands[0]
+    _let_go_of(operands)
+    try:
+        sent = kill(path, options.signal, all=options.all, grace=options.grace)
+    except TimedOut as error:
+        if not options.quiet:
+            _say(error)
+        return _TIMED_OUT
+    if options.verbose:
+        _say(f"{_show(path)}: signalled {' '.join(map(str, sent)) or 'nobody'}")
+    return _YES if sent else _NO
+
+
+# Option values: each converter raises ValueError with the message to print.
+
+
+def _secs(text: str) -> float:
+    try:
+        return _seconds(text)
+    except ValueError:
+        raise ValueError(f"{_show(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
+
+
+def _number(text: str, what: str, highest: int, base: int = 10) -> int:
+    # int() alone would take 1_0, blanks, a sign and the digits of every script.
+    try:
+        number = int(text, base) if text.isascii() and text.isdigit() else -1
+    except ValueError:
+        number = -1
+    if not 0 <= number <= highest:
+        raise ValueError(f"{_show(text)}: not {what}")
+    return number
+
+
+def _mode(text: str) -> int:
+    return _number(text, "an octal mode from 0 to 0777", 0o777, 8)
+
+
+def _status(text: str) -> int:
+    return _number(text, "an exit status from 0 to 255", 255)
+
+
+def _descriptor(text: str) -> int:
+    return _number(text, "a file descriptor", 2**31 - 1)
+
+
+def _signal_number(text: str) -> int:
+    """TERM, SIGTERM, RTMIN+1 or 15."""
+    import signal
+
+    if text.isascii() and text.isdigit():
+        return _number(text, "a signal", signal.NSIG - 1)
+    name, plus, offset = text.upper().partition("+")
+    base = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
+    if not isinstance(base, signal.Signals) or (plus and name not in ("RTMIN", "SIGRTMIN")):
+        raise ValueError(f"{_show(text)}: not a signal")
+    return base + _number(offset, "a signal", signal.SIGRTMAX - base) if plus else int(base)
+
+
+# The options of each verb: flag, attribute of _Options, value, converter, help.
+_VERBOSE = ("-v", "verbose", None, None, "say more")
+_HELP = ("-h", "help", None, None, "show this help")
+_SPECS: dict[str, tuple[Any, ...]] = {
+    "hold": (
+        "hold FIFO and become COMMAND; 75 if another process holds it",
+        (
+            "[-w SECS] [-s] [-o] [-E CODE] [-m MODE] [-q|-v] FIFO [--] COMMAND [ARG]...",
+            "--fd N [-w SECS] [-s] [-E CODE] [-q|-v] FIFO",
+        ),
+        ("-w", "timeout", "SECS", _secs, "wait up to SECS for another holder to end (90, 1.5, 30s, 5m, 2h, 1d, inf)"),
+        ("-s", "shared", None, None, "share with other -s holders, exclude the rest"),
+        ("-o", "private", None, None, "COMMAND alone counts: its children do not inherit the descriptor"),
+        ("-E", "conflict", "CODE", _status, "status when another process holds (75)"),
+        ("-m", "mode", "MODE", _mode, "mode of a FIFO that is created (0600)"),
+        ("--fd", "fd", "N", _descriptor, "lock descriptor N of the calling shell, which it has open on FIFO"),
+        ("-q", "quiet", None, None, "no message when another process holds"),
+        _VERBOSE,
+    ),
+    "check": (
+        "0 if a process holds FIFO, 1 if none does, 2 if that cannot be told",
+        ("[-v] [--max-age SECS] FIFO...",),
+        ("--max-age", "max_age", "SECS", _secs, "3 if alive, but not touched for SECS"),
+        _VERBOSE,
+    ),
+    "wait": (
+        "sleep until nobody holds FIFO",
+        (
+            "[-t SECS] [--any] [--up] [--status] [--max-age SECS] [-v] FIFO...",
+            "[-t SECS] [--any] [--status] [-v] --pid PID...",
+        ),
+        ("-t", "timeout", "SECS", _secs, "124 if it takes longer"),
+        ("--any", "any", None, None, "for the first of them; print its name"),
+        ("--up", "up", None, None, "wait for a holder instead"),
+        ("--status", "status", None, None, "end with the status that the holder ended with; 125 if not known"),
+        ("--max-age", "max_age", "SECS", _secs, "3 as soon as a holder has not touched FIFO for SECS"),
+        ("--pid", "pid", None, None, "wait for processes, by number"),
+        _VERBOSE,
+    ),
+    "who": (
+        "list the processes that have FIFO open for reading",
+        ("[--json] FIFO...",),
+        ("--json", "json", None, None, "one JSON object a line"),
+    ),
+    "kill": (
+        "signal the process that holds FIFO, and no other",
+        ("[-s SIGNAL] [-k SECS] [-a] [-q|-v] FIFO",),
+        ("-s", "signal", "SIGNAL", _signal_number, "by name or number (TERM)"),
+        ("-k", "grace", "SECS", _secs, "wait until FIFO is free; SIGKILL after SECS"),
+        ("-a", "all", None, None, "all holders, children included"),
+        ("-q", "quiet", None, None, "no message when it is still held"),
+        _VERBOSE,
+    ),
+}
+_RUN: dict[str, Callable[[_Options, list[str]], int]] = {
+    "hold": _cmd_hold,
+    "check": _cmd_check,
+    "wait": _cmd_wait,
+    "who": _cmd_who,
+    "kill": _cmd_kill,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The whole command line as argparse has it, for -h and for the completions.
+
+    The parsing itself is _parse(): argparse costs 6 ms and 2 MiB, and takes
+    options behind operands too, and so the command's own.
+    """
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="procalive",
+        description="A single-instance lock that cannot go stale, on a FIFO.",
+        epilog="procalive VERB -h tells the options of a verb; procalive(1) tells all.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version")
+    verbs = parser.add_subparsers(metavar="VERB")
+    for verb, (text, usages, *options) in _SPECS.items():
+        usage = "\n       ".join(f"procalive {verb} {operands}" for operands in usages)
+        one = verbs.add_parser(verb, usage=usage, help=text, description=text)
+        for flag, _, value, _, about in options:
+            if value:
+                one.add_argument(flag, metavar=value, help=about)
+            else:
+                one.add_argument(flag, action="store_true", help=about)
+        one.add_argument("FIFO", nargs="*", help=argparse.SUPPRESS)
+    return parser
+
+
+def _help(verb: str | None = None) -> str:
+    parser: Any = _parser()
+    if verb is not None:
+        parser = parser._subparsers._group_actions[0].choices[verb]
+    return str(parser.format_help()).rstrip()
+
+
+def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
+    """The options up to the first operand (POSIX, guideline 9), and the operands."""
+    options, words = _Options(), list(args)
+    specs = {flag: rest for flag, *rest in (*_SPECS[verb][2:], _HELP, ("--help", *_HELP[1:]))}
+    while words and words[0] != "-" and words[0].startswith("-"):
+        flag, glued = _next_flag(words)
+        if flag == "--":
+            break
+        if flag not in specs:
+            raise _Usage(f"{verb}: {_show(flag)}: no such option; see procalive {verb} -h")
+        attribute, value, convert, _ = specs[flag]
+        if value is None:
+            if glued is not None and flag.startswith("--"):
+                raise _Usage(f"{verb}: {flag} takes no value; see procalive {verb} -h")
+            words[:0] = [f"-{glued}"] if glued else []  # the rest of a cluster such as -qs
+            setattr(options, attribute, True)
+            continue
+        if glued is None and not words:
+            raise _Usage(f"{verb}: {flag} needs {value}; see procalive {verb} -h")
+        try:
+            setattr(options, attribute, convert(words.pop(0) if glued is None else glued))
+        except ValueError as error:
+            raise _Usage(f"{verb}: {flag}: {error}") from None
+    if options.quiet and options.verbose:
+        raise _Usage(f"{verb}: -q and -v exclude each other")
+    return options, words
+
+
+def _next_flag(words: list[str]) -> tuple[str, str | None]:
+    """Take an option off the front: its flag, and the value glued to it (-w5, --fd=9)."""
+    word = words.pop(0)
+    if word.startswith("--"):
+        flag, equals, glued = word.partition("=")
+        return flag, glued if equals else None
+    return word[:2], word[2:] or None
+
+
+def _run(args: list[str]) -> int:
+    verb = args[0] if args else ""
+    if verb in _RUN:
+        options, operands = _parse(verb, args[1:])
+        if not options.help:
+            return _RUN[verb](options, operands)
+        _print(_help(verb))
+    elif verb == "--version":
+        _print(f"procalive {__version__}")
+    elif verb in ("-h", "--help"):
+        _print(_help())
+    else:
+        what = f"{_show(verb)}: no such verb" if args else "a verb is missing"
+        raise _Usage(f"{what} ({', '.join(_RUN)}); see procalive -h")
+    return _YES
+
+
+def _open_standard_descriptors() -> None:
+    """Fill closed ones, or a FIFO could become descriptor 2 and get our messages."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while True:
+            fd = os.open(os.devnull, os.O_RDWR)
+            if fd > 2:
+                os.close(fd)
+                return
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status, or never (`hold` becomes its command)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _open_standard_descriptors()
+        return _run(args)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:
+        _say(_line(error))
+    # Never 1, which would say "not alive".
+    return _FAILED if args[:1] == ["hold"] else _UNKNOWN
+
+
+def _launch(notes: str, args: list[str]) -> NoReturn:
+    """Entry from bin/procalive, whose notes are letters.
+
+    p: SIGPIPE was ignored at the start.  n: say "no" as 10, because 1 is also
+    how an interpreter ends that could not even start.
+    """
+    _Options.pipe_was_ignored = "p" in notes
+    _Options.launcher = os.getppid() if "n" in notes else 0
+    if args[:1] != ["hold"] or args[1:2] == ["-w"]:
+        _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
+    status = main(args)
+    os._exit(10 if status == _NO and "n" in notes else status)
+
+
+if __name__ == "__main__":
+    os._exit(main())  # nothing is buffered, and a tear-down would cost 3 ms
