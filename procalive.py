@@ -81,6 +81,7 @@ _INTERRUPTED = 130
 _INF = float("inf")
 _LONGEST_SLEEP = 2_000_000.0  # seconds: epoll_wait(2) counts in an int of milliseconds
 _SIGTERM, _SIGKILL = 15, 9  # the signal module costs 3 ms
+_BATCH = 64  # events taken from epoll at once
 _READ_END = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_END = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -317,9 +318,7 @@ class _Watch:
         self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
         # A fresh registration reports "writable" once.  Take that report now,
         # or it would pass for a death; real events may come along with it.
-        for ready, event in self._epoll.poll(0, len(self._targets)):
-            if ready != fd or event & select.EPOLLERR:
-                self._note(ready)
+        self._collect(0, fresh=fd)
         return fd
 
     def add_process(self, pid: int, pidfd: int) -> None:
@@ -344,6 +343,8 @@ class _Watch:
 
     def stale_at(self, max_age: float) -> float:
         """When the next beat will be missed (monotonic); raises Stale if one was."""
+        if self._gone:
+            return 0.0  # something to tell first
         now = time.time()
         beats = [(os.fstat(fd).st_mtime, target) for fd, target in self._targets.items()]
         beat, target = min(beats, key=lambda pair: pair[0])
@@ -351,13 +352,14 @@ class _Watch:
             raise Stale(target, now - beat)  # type: ignore[arg-type]
         return time.monotonic() + beat + max_age - now + 0.001  # strictly older, then
 
-    def _collect(self, pause: float) -> None:
-        for ready, _event in self._epoll.poll(pause, max(1, len(self._targets))):
-            self._note(ready)
-
-    def _note(self, fd: int) -> None:
-        self._gone.append(self._targets.pop(fd))
-        os.close(fd)
+    def _collect(self, pause: float, fresh: int = -1) -> None:
+        events = self._epoll.poll(pause, _BATCH)
+        for fd, event in events:
+            if fd != fresh or event & select.EPOLLERR:
+                self._gone.append(self._targets.pop(fd))
+                os.close(fd)
+        if len(events) == _BATCH:
+            self._collect(0, fresh)
 
 
 def _deadline(seconds: float | None) -> float:
@@ -384,7 +386,7 @@ class _Arrival:
 
     def __init__(self) -> None:
         self.came = False
-        self.error: OSError | None = None
+        self.error: Exception | None = None
         self.bells: list[_thread.LockType] = []
 
     @classmethod
@@ -406,7 +408,10 @@ class _Arrival:
 
     def _sleep(self, path: Path, key: tuple[int, int, int]) -> None:
         try:
-            os.close(os.open(path, _WRITE_END & ~os.O_NONBLOCK))
+            fd = os.open(path, _WRITE_END & ~os.O_NONBLOCK)
+            if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+                self.error = NotAFifo(path)
+            os.close(fd)
         except OSError as error:
             self.error = error
         with self._guard:
@@ -510,12 +515,12 @@ def _is_still(fd: int, path: Path) -> bool:
         return False
 
 
-def _reads_now(path: Path) -> bool:
-    """The probe of a contender, who may have the right to read but not to write."""
+def _reads_now(path: Path, unknown: bool) -> bool:
+    """The probe of a contender; `unknown` if it may read the FIFO but not write it."""
     try:
         return _probe(path) is not None
     except PermissionError:
-        return False
+        return unknown
 
 
 def _open_read_end(path: Path) -> int | None:
@@ -534,7 +539,7 @@ def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
     obstructed = 0
     while True:
         found = _prepare(path, mode)
-        if not shared and _reads_now(path):
+        if not shared and _reads_now(path, unknown=False):
             return None
         fd = _open_read_end(path)
         if fd is None:
@@ -549,7 +554,7 @@ def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
         os.close(fd)
         if locked:
             continue  # unlinked or replaced: what we locked is nobody's FIFO
-        if _reads_now(path):
+        if _reads_now(path, unknown=True):
             return None
         obstructed += 1
         _refuse_obstructed(path, found, obstructed)
@@ -563,7 +568,7 @@ def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
     cannot be a holder that is leaving.
     """
     owner = _lock_owner(found)
-    if owner is not None and not _reads_now(path) and _lock_owner(found) == owner:
+    if owner is not None and _probe(path) is None and _lock_owner(found) == owner:
         raise Obstructed(path, owner)
     # /proc/locks hides the owners of other PID namespaces.  No holder can come
     # and go unseen this often, so the lock must be such an owner's.
@@ -635,7 +640,7 @@ class Holder:
     command: the argument list.
     """
 
-    __slots__ = ("_inode", "_parent", "command", "fd", "fifo", "keeps", "lock", "pid", "since", "uid")
+    __slots__ = ("_inode", "_keeper", "_parent", "command", "fd", "fifo", "keeps", "lock", "pid", "since", "uid")
 
     def __init__(self, fifo: Path, inode: _Inode, pid: int, fd: int, lock: bool) -> None:
         self.fifo = fifo
@@ -646,7 +651,8 @@ class Holder:
         self.uid, self._parent = _read_status(pid)
         self.since = _read_start(pid)
         self.command = _read_command(pid)
-        self.keeps = _read_keeps(pid, self.uid) if self.command[:2] == ["procalive", "keep"] else None
+        self._keeper = self.command[:2] == ["procalive", "keep"]
+        self.keeps = _read_keeps(pid, self.uid) if self._keeper else None
 
     def __repr__(self) -> str:
         return f"Holder({self.as_dict()})"
@@ -723,6 +729,13 @@ def _reading(pid: str, fd: str) -> tuple[bool, bool]:
     return reads, b"\nlock:" in info
 
 
+def _processes() -> list[str]:
+    try:
+        return [pid for pid in os.listdir("/proc") if pid[0] in "123456789"]
+    except OSError:
+        return []  # /proc not mounted: nobody to be seen
+
+
 def _open_files(pid: str) -> list[str]:
     try:
         return os.listdir(f"/proc/{pid}/fd")
@@ -746,9 +759,7 @@ def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, 
 def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
     """The readers of these FIFOs, in one pass over /proc."""
     found = []
-    for pid in os.listdir("/proc"):
-        if pid[0] not in "123456789":
-            continue
+    for pid in _processes():
         for fd in _open_files(pid):
             reader = _reads_inode(pid, fd, fifos)
             if reader is None:
@@ -795,8 +806,8 @@ def _pidfd_open(pid: int) -> int | None:
         return None
     except OSError as error:
         error.filename = str(pid)
-        if error.errno == errno.ENOSYS:
-            error.strerror = "this kernel has no pidfd_open (Linux 5.3)"
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            error.strerror = "pidfd_open(2) is not to be had (it takes Linux 5.3, and no filter against it)"
         elif error.errno in (errno.EINVAL, errno.ENOENT):
             error.strerror = "not a process ID"  # a thread's
         raise
@@ -813,9 +824,10 @@ def _pidfd_of(holder: Holder) -> int | None:
     if pidfd is None or not _reads_inode(str(holder.pid), str(holder.fd), {holder._inode}):
         _close(pidfd)
         return None
-    if holder.keeps is None:
+    if not holder._keeper:
         return pidfd
-    kept = _pidfd_open(holder.keeps)
+    # Never the keeper itself: without it the job would run unheld.
+    kept = None if holder.keeps is None else _pidfd_open(holder.keeps)
     # The keeper's own pidfd shows the PID only as long as that process is there.
     if kept is not None and _read_keeps(holder.pid, holder.uid) != holder.keeps:
         _close(kept)
@@ -996,6 +1008,8 @@ def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None) -> lis
             raise PermissionError(error.errno, f"not permitted to signal {who} ({_name_of(who)})", path) from None
         finally:
             _close(pidfd)
+    if not sent and not (watch and path in watch.went()) and _probe(path) is not None:
+        raise Unseen(path)
     return sent
 
 
@@ -1186,8 +1200,12 @@ def _start_keeper(path: str, fd: int) -> int:
     its children would wait for it.  Returns the write end of a pipe that ties
     the keeper to the exec; see _dismiss_keeper.
     """
+    import _signal as signal
+
     job = _pidfd_open(os.getpid())
     order, dismiss = os.pipe()
+    # Where the caller ignores SIGCHLD, the kernel would keep the status to itself.
+    chld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     middle = os.fork()
     if middle == 0:
         try:
@@ -1198,6 +1216,7 @@ def _start_keeper(path: str, fd: int) -> int:
         except BaseException:
             os._exit(_FAILED)
     status = os.waitpid(middle, 0)[1]
+    signal.signal(signal.SIGCHLD, chld)
     os.close(order)
     _close(job)
     if status:
@@ -1239,7 +1258,10 @@ def _keep(job: int, order: int) -> NoReturn:
 
 def _dismiss_keeper(dismiss: int) -> None:
     """After a failed exec: have the keeper let go, and return when it has."""
-    os.write(dismiss, b"x")
+    try:
+        os.write(dismiss, b"x")
+    except BrokenPipeError:
+        return  # somebody has ended it
     gone = select.poll()
     gone.register(dismiss, 0)  # POLLERR, reported unasked
     gone.poll()
@@ -1281,6 +1303,12 @@ def _restore_signals(pipe_was_ignored: bool) -> None:
     if not pipe_was_ignored:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+def _ignore_pipe() -> None:
+    import _signal as signal
+
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _restore_locale() -> None:
@@ -1461,6 +1489,7 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     _restore_locale()
     _restore_signals(options.pipe_was_ignored)
     status, reason = _exec(command)
+    _ignore_pipe()
     if dismiss is not None:
         _dismiss_keeper(dismiss)
     os.close(fd)
@@ -1480,6 +1509,8 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
     if not _is_still(fd, path):
         raise Refused(path, f"descriptor {fd} is open on another file")
+    if os.access(f"/proc/{os.getppid()}/fd", os.X_OK) and not os.path.exists(f"/proc/{os.getppid()}/fd/{fd}"):
+        raise Refused(path, f"descriptor {fd} is open here, but not in the calling shell, which is to hold")
     if not _flock_within(fd, path, options):
         return _report_held(path, options)
     if not _is_still(fd, path):
