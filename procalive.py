@@ -103,6 +103,10 @@ class ProcaliveError(Exception):
     def __str__(self) -> str:
         return f"{_show(self.path)}: {self.text}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By its parts: the default would call __init__ with `args`, not its own.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
 
 class NotAFifo(ProcaliveError):
     """The path names something else, about which nothing can be told."""
@@ -152,8 +156,12 @@ class Stale(ProcaliveError):
 class TimedOut(ProcaliveError, TimeoutError):
     """The time given ran out first; `path` is one that was still waited for."""
 
+    def __init__(self, path: Path | int, text: str) -> None:
+        super().__init__(path, text)
+        self.errno, self.strerror, self.filename = errno.ETIMEDOUT, text, path
+
     def __str__(self) -> str:
-        return ProcaliveError.__str__(self)  # not OSError's, which wants an errno
+        return ProcaliveError.__str__(self)  # OSError's would name the errno too
 
 
 class Unseen(ProcaliveError):
@@ -295,12 +303,13 @@ class _Watch:
         self._epoll = select.epoll()
         self._targets: dict[int, Path | int] = {}
         self._gone: list[Path | int] = []
+        self._spent: list[int] = []
 
     def __enter__(self) -> _Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for fd in self._targets:
+        for fd in (*self._targets, *self._spent):
             os.close(fd)
         self._epoll.close()
 
@@ -346,10 +355,10 @@ class _Watch:
         if self._gone:
             return 0.0  # something to tell first
         now = time.time()
-        beats = [(os.fstat(fd).st_mtime, target) for fd, target in self._targets.items()]
-        beat, target = min(beats, key=lambda pair: pair[0])
+        fifos = [(os.fstat(fd).st_mtime, path) for fd, path in self._targets.items() if not isinstance(path, int)]
+        beat, path = min(fifos, key=lambda pair: pair[0], default=(_INF, ""))
         if now - beat > max_age:
-            raise Stale(target, now - beat)  # type: ignore[arg-type]
+            raise Stale(path, now - beat)
         return time.monotonic() + beat + max_age - now + 0.001  # strictly older, then
 
     def _collect(self, pause: float, fresh: int = -1) -> None:
@@ -357,12 +366,17 @@ class _Watch:
         for fd, event in events:
             if fd != fresh or event & select.EPOLLERR:
                 self._gone.append(self._targets.pop(fd))
-                os.close(fd)
+                # By hand: a copy in a child that the host program has forked
+                # would keep a closed descriptor in the set (epoll(7), Q6).
+                self._epoll.unregister(fd)
+                self._spent.append(fd)  # a pidfd is still good for its status
         if len(events) == _BATCH:
             self._collect(0, fresh)
 
 
 def _deadline(seconds: float | None) -> float:
+    if seconds is not None and seconds != seconds:  # NaN would compare false for ever
+        raise ValueError("the time is not a number")
     return _INF if seconds is None else time.monotonic() + seconds
 
 
@@ -485,7 +499,7 @@ def _refuse_planted(path: Path, found: os.stat_result) -> None:
     """In /tmp anybody can put a FIFO in place, keep it open and block the job."""
     if found.st_uid in (os.geteuid(), 0):
         return
-    parent = os.stat(os.path.dirname(os.path.abspath(path))).st_mode
+    parent = os.stat(os.path.dirname(os.fsencode(path)) or b".").st_mode
     if parent & stat.S_ISVTX and parent & stat.S_IWOTH:
         raise Refused(
             path,
@@ -640,7 +654,20 @@ class Holder:
     command: the argument list.
     """
 
-    __slots__ = ("_inode", "_keeper", "_parent", "command", "fd", "fifo", "keeps", "lock", "pid", "since", "uid")
+    __slots__ = (
+        "_caller",
+        "_inode",
+        "_keeper",
+        "_parent",
+        "command",
+        "fd",
+        "fifo",
+        "keeps",
+        "lock",
+        "pid",
+        "since",
+        "uid",
+    )
 
     def __init__(self, fifo: Path, inode: _Inode, pid: int, fd: int, lock: bool) -> None:
         self.fifo = fifo
@@ -648,11 +675,11 @@ class Holder:
         self.pid = pid
         self.fd = fd
         self.lock = lock
-        self.uid, self._parent = _read_status(pid)
+        self.uid, self._caller, self._parent = _read_status(pid)
         self.since = _read_start(pid)
         self.command = _read_command(pid)
         self._keeper = self.command[:2] == ["procalive", "keep"]
-        self.keeps = _read_keeps(pid, self.uid) if self._keeper else None
+        self.keeps = _read_keeps(pid, self._caller) if self._keeper else None
 
     def __repr__(self) -> str:
         return f"Holder({self.as_dict()})"
@@ -682,10 +709,11 @@ def _read_proc(name: str) -> bytes:
         return file.read()
 
 
-def _read_status(pid: int) -> tuple[int, int]:
-    """(effective UID, parent's PID): proc_pid_status(5)."""
+def _read_status(pid: int) -> tuple[int, int, int]:
+    """(effective UID, real UID, parent's PID): proc_pid_status(5)."""
     fields = dict(line.split(b":", 1) for line in _read_proc(f"{pid}/status").splitlines() if b":" in line)
-    return int(fields[b"Uid"].split()[1]), int(fields[b"PPid"])
+    real, effective = fields[b"Uid"].split()[:2]
+    return int(effective), int(real), int(fields[b"PPid"])
 
 
 def _read_start(pid: int) -> float:
@@ -704,20 +732,21 @@ def _read_command(pid: int) -> list[str]:
     return [os.fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
 
 
-def _read_keeps(pid: int, uid: int) -> int | None:
+def _read_keeps(pid: int, caller: int) -> int | None:
     """The process that a keeper's pidfd stands for; None once that has ended.
 
-    Believed only of a keeper that belongs to the process's user or to root:
-    nobody shall point another user's `kill` at a process by posing as a keeper.
+    Believed only where the keeper's real user, `caller`, is that of the process
+    or root: nobody shall point another user's `kill` at a process by posing as
+    its keeper, not by the effective user of a set-user-ID program either.
     """
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+    for fd in _open_files(str(pid)):
         try:
             info = _read_proc(f"{pid}/fdinfo/{fd}")
+            kept = int(info.partition(b"\nPid:")[2].split()[0]) if b"\nPid:" in info else 0
+            if kept > 0 and caller in (0, _read_status(kept)[0]):
+                return kept
         except OSError:
-            continue
-        kept = int(info.partition(b"\nPid:")[2].split()[0]) if b"\nPid:" in info else 0
-        if kept > 0 and uid in (0, _read_status(kept)[0]):
-            return kept
+            continue  # ended, or closed, while we looked
     return None
 
 
@@ -726,7 +755,7 @@ def _reading(pid: str, fd: str) -> tuple[bool, bool]:
     info = _read_proc(f"{pid}/fdinfo/{fd}")
     flags = int(info.partition(b"flags:")[2].split()[0], 8)
     reads = flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_PATH
-    return reads, b"\nlock:" in info
+    return reads, b"FLOCK" in info  # and not a POSIX lock, which is another matter
 
 
 def _processes() -> list[str]:
@@ -785,13 +814,13 @@ def _inode_of(path: Path) -> _Inode | None:
     return found.st_dev, found.st_ino
 
 
-def _mains(found: Iterable[Holder]) -> list[Holder]:
+def _mains(found: list[Holder]) -> list[Holder]:
     """The holders whose parent does not hold; those with the lock, if any has it.
 
     The rest are children that inherited the descriptor, and stray readers.
     """
     everyone = {holder.pid: holder for holder in found}
-    locked = {pid: holder for pid, holder in everyone.items() if holder.lock} or everyone
+    locked = {holder.pid: holder for holder in found if holder.lock} or everyone
     return [holder for holder in locked.values() if holder._parent not in everyone]
 
 
@@ -804,13 +833,15 @@ def _pidfd_open(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except ProcessLookupError:
         return None
+    except AttributeError:  # a Python built on an older system
+        number = errno.ENOSYS
     except OSError as error:
-        error.filename = str(pid)
-        if error.errno in (errno.ENOSYS, errno.EPERM):
-            error.strerror = "pidfd_open(2) is not to be had (it takes Linux 5.3, and no filter against it)"
-        elif error.errno in (errno.EINVAL, errno.ENOENT):
-            error.strerror = "not a process ID"  # a thread's
-        raise
+        number = error.errno or 0
+    if number in (errno.ENOSYS, errno.EPERM):
+        raise OSError(number, "pidfd_open(2) is not to be had here (it takes Linux 5.3)", str(pid))
+    if number in (errno.EINVAL, errno.ENOENT):
+        raise OSError(number, "not a process ID", str(pid))  # but a thread's
+    raise OSError(number, os.strerror(number), str(pid))
 
 
 def _pidfd_of(holder: Holder) -> int | None:
@@ -829,7 +860,7 @@ def _pidfd_of(holder: Holder) -> int | None:
     # Never the keeper itself: without it the job would run unheld.
     kept = None if holder.keeps is None else _pidfd_open(holder.keeps)
     # The keeper's own pidfd shows the PID only as long as that process is there.
-    if kept is not None and _read_keeps(holder.pid, holder.uid) != holder.keeps:
+    if kept is not None and _read_keeps(holder.pid, holder._caller) != holder.keeps:
         _close(kept)
         kept = None
     _close(pidfd)
@@ -914,8 +945,10 @@ def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> di
     """For each target the pidfds of the processes whose exit status counts."""
     pidfds: dict[Path | int, list[int]] = {}
     for target, fd in watched.items():
-        if fd is not None and target not in watch.went():
-            pidfds[target] = [os.dup(fd)] if isinstance(target, int) else _pidfds_of_mains(target)
+        if fd is not None and isinstance(target, int):
+            pidfds[target] = [os.dup(fd)]
+        elif fd is not None and not isinstance(target, int) and target not in watch.went():
+            pidfds[target] = _pidfds_of_mains(target)
     for target in watch.went():
         if not isinstance(target, int):
             # Handed over while we looked: those pidfds may be of the next holder.
@@ -1115,13 +1148,16 @@ def wait(
     statuses (128 + signal if killed), None if not asked for or not known
     (before Linux 6.15, or a holder that could not be seen).
 
-    Raises TimedOut, Stale, NotAFifo, OSError.  Works in any thread, leaves
+    Raises TimedOut, Stale, NotAFifo, OSError, ValueError.  Works in any thread, leaves
     signals alone and wakes for nothing but the event.
     """
     deadline = _deadline(timeout)
     waiting = list(dict.fromkeys(targets))
     if up:
-        return dict.fromkeys(_wait_up(waiting, any, deadline))  # type: ignore[arg-type]
+        paths = [target for target in waiting if not isinstance(target, int)]
+        if status or max_age is not None or len(paths) < len(waiting):
+            raise ValueError("up goes with neither PIDs, status nor max_age")
+        return dict.fromkeys(_wait_up(paths, any, deadline))
     with _Watch() as watch:
         watched = {target: watch.add(target) for target in waiting}
         pidfds = _open_for_status(watch, watched) if status else {}
@@ -1414,7 +1450,7 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else os.path.join(os.getcwd(), path)
 
 
-_DROPS_DESCRIPTORS = ("doas", "ssh", "sudo")
+_DROPS_DESCRIPTORS = ("doas", "ssh")
 
 
 def _cmd_hold(options: _Options, operands: list[str]) -> int:
@@ -1620,12 +1656,6 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     return pids
 
 
-def _pid(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 0 < int(word) < 2**31):
-        raise _Usage(f"wait: {_show(word)}: not a process ID")
-    return int(word)
-
-
 def _report_statuses(gone: dict[Path | int, int | None]) -> int:
     """The highest status; 125 stands for one that the kernel could not tell."""
     for target, status in gone.items():
@@ -1729,13 +1759,13 @@ def _secs(text: str) -> float:
         raise ValueError(f"{_show(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
 
 
-def _number(text: str, what: str, highest: int, base: int = 10) -> int:
+def _number(text: str, what: str, highest: int, base: int = 10, lowest: int = 0) -> int:
     # int() alone would take 1_0, blanks, a sign and the digits of every script.
     try:
         number = int(text, base) if text.isascii() and text.isdigit() else -1
     except ValueError:
         number = -1
-    if not 0 <= number <= highest:
+    if not lowest <= number <= highest:
         raise ValueError(f"{_show(text)}: not {what}")
     return number
 
@@ -1752,6 +1782,13 @@ def _descriptor(text: str) -> int:
     return _number(text, "a file descriptor", 2**31 - 1)
 
 
+def _pid(text: str) -> int:
+    try:
+        return _number(text, "a process ID", 2**31 - 1, lowest=1)
+    except ValueError as error:
+        raise _Usage(f"wait: {error}") from None
+
+
 def _signal_number(text: str) -> int:
     """TERM, SIGTERM, RTMIN+1 or 15."""
     import signal
@@ -1760,7 +1797,7 @@ def _signal_number(text: str) -> int:
         return _number(text, "a signal", signal.NSIG - 1)
     name, plus, offset = text.upper().partition("+")
     base = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
-    if not isinstance(base, signal.Signals) or (plus and name not in ("RTMIN", "SIGRTMIN")):
+    if not text.isascii() or not isinstance(base, signal.Signals) or (plus and name not in ("RTMIN", "SIGRTMIN")):
         raise ValueError(f"{_show(text)}: not a signal")
     return base + _number(offset, "a signal", signal.SIGRTMAX - base) if plus else int(base)
 
@@ -1874,7 +1911,7 @@ def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
             raise _Usage(f"{verb}: {_show(flag)}: no such option; see procalive {verb} -h")
         attribute, value, convert, _ = specs[flag]
         if value is None:
-            if glued is not None and flag.startswith("--"):
+            if glued is not None and (flag.startswith("--") or glued.startswith("-")):
                 raise _Usage(f"{verb}: {flag} takes no value; see procalive {verb} -h")
             words[:0] = [f"-{glued}"] if glued else []  # the rest of a cluster such as -qs
             setattr(options, attribute, True)
