@@ -461,8 +461,10 @@ def _make_fifo(path: Path, mode: int) -> None:
         os.mkfifo(path, mode)
     except FileExistsError:
         return
-    except FileNotFoundError as error:
-        error.strerror = "no such directory"
+    except OSError as error:
+        error.filename = path
+        if error.errno == errno.ENOENT:
+            error.strerror = "no such directory"
         raise
     made = os.lstat(path)
     if stat.S_IMODE(made.st_mode) == mode:
@@ -1332,13 +1334,14 @@ def _set_title(*words: str) -> None:
         pass  # looks only
 
 
-def _restore_signals(pipe_was_ignored: bool) -> None:
+def _restore_signals(ignored: str) -> None:
     """Give the command the dispositions that Python changed at its start."""
     import _signal as signal  # C: without the enums, 3 ms
 
-    if not pipe_was_ignored:
+    if "p" not in ignored:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    if "x" not in ignored:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
 def _ignore_pipe() -> None:
@@ -1409,7 +1412,7 @@ class _Options:
     up = False
     verbose = False
     # Told by the launcher, not on the command line:
-    pipe_was_ignored = False
+    ignored = ""  # p: SIGPIPE, x: SIGXFSZ
     launcher = 0  # its PID, while it waits for us
 
 
@@ -1523,7 +1526,7 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     if options.verbose:
         _say(f"{_show(path)}: held; running {_show(command[0])}")
     _restore_locale()
-    _restore_signals(options.pipe_was_ignored)
+    _restore_signals(options.ignored)
     status, reason = _exec(command)
     _ignore_pipe()
     if dismiss is not None:
@@ -1980,10 +1983,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _launch(notes: str, args: list[str]) -> NoReturn:
     """Entry from bin/procalive, whose notes are letters.
 
-    p: SIGPIPE was ignored at the start.  n: say "no" as 10, because 1 is also
+    p, x: SIGPIPE, SIGXFSZ were ignored at the start.  n: say "no" as 10, because 1 is also
     how an interpreter ends that could not even start.
     """
-    _Options.pipe_was_ignored = "p" in notes
+    _Options.ignored = notes
     _Options.launcher = os.getppid() if "n" in notes else 0
     if args[:1] != ["hold"] or args[1:2] == ["-w"]:
         _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
