@@ -327,7 +327,8 @@ class _Watch:
         self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
         # A fresh registration reports "writable" once.  Take that report now,
         # or it would pass for a death; real events may come along with it.
-        self._collect(0, fresh=fd)
+        # It is there at once; with 0 an interrupted call would not be repeated.
+        self._collect(0.01, fresh=fd)
         return fd
 
     def add_process(self, pid: int, pidfd: int) -> None:
@@ -1018,34 +1019,38 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
             arrival.leave(bell)
 
 
-def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None) -> list[int]:
+def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare: Container[int] = ()) -> list[int]:
     """Signal the holders; those of the next generation, told by the watch, not."""
-    import signal
-
     found = holders(path)
     sent = []
     for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
-        pidfd = None if holder.pid == os.getpid() else _pidfd_of(holder)  # never ourselves
-        try:
-            # In this order: a holder seen before a watch that saw no death
-            # is one of those that held when the watch began.
-            if pidfd is None or (watch and path in watch.went()):
-                continue
-            signal.pidfd_send_signal(pidfd, sig)
-            sent.append(holder.keeps or holder.pid)
-            if watch:
-                watch.add_process(sent[-1], pidfd)
-                pidfd = None
-        except ProcessLookupError:
-            continue
-        except PermissionError as error:
-            who = holder.keeps or holder.pid
-            raise PermissionError(error.errno, f"not permitted to signal {who} ({_name_of(who)})", path) from None
-        finally:
+        pid = holder.keeps or holder.pid
+        pidfd = None if pid == os.getpid() or pid in spare else _pidfd_of(holder)  # never ourselves
+        # In this order: a holder seen before a watch that saw no death is one
+        # of those that held when the watch began.
+        if pidfd is None or (watch and path in watch.went()) or not _send(path, pid, pidfd, sig):
             _close(pidfd)
-    if not sent and not (watch and path in watch.went()) and _probe(path) is not None:
-        raise Unseen(path)
+            continue
+        sent.append(pid)
+        if watch:
+            watch.add_process(pid, pidfd)
+        else:
+            os.close(pidfd)
     return sent
+
+
+def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
+    """pidfd_send_signal(2), Linux 5.1; False if the process is gone."""
+    import signal
+
+    try:
+        signal.pidfd_send_signal(pidfd, sig)
+    except ProcessLookupError:
+        return False
+    except PermissionError as error:
+        os.close(pidfd)
+        raise PermissionError(error.errno, f"not permitted to signal {pid} ({_name_of(pid)})", path) from None
+    return True
 
 
 def _free_within(watch: _Watch, path: Path, deadline: float) -> bool:
@@ -1058,13 +1063,13 @@ def _free_within(watch: _Watch, path: Path, deadline: float) -> bool:
 
 def _kill_rest(watch: _Watch, path: Path, all: bool, deadline: float) -> list[int]:
     """SIGKILL what holds, and what its end leaves holding, until it is free."""
-    sent: list[int] = []
+    killed: list[int] = []
     while True:
-        sent += _signal(path, _SIGKILL, all, watch)
+        killed += _signal(path, _SIGKILL, all, watch, killed)
         news = watch.next(deadline)
         if path in news:
-            return sent
-        if not news:
+            return killed
+        if not news or time.monotonic() >= deadline:
             raise TimedOut(path, f"still held after SIGKILL by {_describe(_visible_holders(path))}")
 
 
@@ -1288,7 +1293,12 @@ def _keep(job: int, order: int) -> NoReturn:
     events.register(job, select.POLLIN)
     events.register(order, select.POLLIN)
     while True:
-        for fd, event in events.poll():
+        try:
+            ready = events.poll()
+        except OSError:  # no memory: to let go while the job runs would be worse
+            time.sleep(1)
+            continue
+        for fd, event in ready:
             if fd == job or event & select.POLLIN:
                 os._exit(0)
             events.unregister(order)  # hung up: the exec has closed the other end
