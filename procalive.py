@@ -463,7 +463,7 @@ def _make_fifo(path: Path, mode: int) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        error.filename = path
+        error.filename = os.fspath(path)
         if error.errno == errno.ENOENT:
             error.strerror = "no such directory"
         raise
@@ -519,7 +519,7 @@ def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        error.filename = path
+        error.filename = os.fspath(path)
         raise
     return True
 
@@ -1047,9 +1047,11 @@ def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
         signal.pidfd_send_signal(pidfd, sig)
     except ProcessLookupError:
         return False
-    except PermissionError as error:
+    except OSError as error:
         os.close(pidfd)
-        raise PermissionError(error.errno, f"not permitted to signal {pid} ({_name_of(pid)})", path) from None
+        error.filename = os.fspath(path)
+        error.strerror = f"cannot signal {pid} ({_name_of(pid)}): {error.strerror}"
+        raise
     return True
 
 
@@ -1147,9 +1149,9 @@ def wait(
     call, even if a new holder took it at once; or an int, the PID of any
     process of the system (pidfd_open(2), Linux 5.3).
 
-    timeout: seconds.  up: wait for a holder instead; a missing FIFO is created.
-    status: also learn how the process, or the FIFO's main holder, ended.
-    max_age: seconds; give up as soon as a live holder misses its beat.
+    timeout: seconds.  up: wait for a holder; a missing FIFO is created.  status:
+    also learn how the process, or the FIFO's main holder, ended.  max_age:
+    seconds; give up as soon as a live holder misses its beat.
 
     Returns the targets in the order in which they went; the values are exit
     statuses (128 + signal if killed), None if not asked for or not known
@@ -1239,33 +1241,44 @@ def _is_open(fd: int) -> bool:
 def _start_keeper(path: str, fd: int) -> int:
     """Leave the FIFO to a process that lets go when this one, the job, ends.
 
-    Forked twice, so that it is nobody's child: a command that waits for all
-    its children would wait for it.  Returns the write end of a pipe that ties
-    the keeper to the exec; see _dismiss_keeper.
+    Returns the write end of a pipe that ties the keeper to the exec; see
+    _dismiss_keeper.
+    """
+    try:
+        job = _pidfd_open(os.getpid()) or 0
+        order, dismiss = os.pipe()
+        code = _fork_between(path, fd, job, order)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except OSError as error:
+        raise OSError(error.errno, f"cannot start a keeper: {error.strerror}", path) from None
+    os.close(order)
+    os.close(job)
+    return dismiss
+
+
+def _fork_between(path: str, fd: int, job: int, order: int) -> int:
+    """Fork the keeper by way of a child that ends at once; an errno if it failed.
+
+    So it is nobody's child: a command that waits for all its children would
+    wait for it.
     """
     import _signal as signal
 
-    job = _pidfd_open(os.getpid())
-    order, dismiss = os.pipe()
     # Where the caller ignores SIGCHLD, the kernel would keep the status to itself.
     chld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    middle = os.fork()
-    if middle == 0:
+    between = os.fork()
+    if between == 0:
         try:
-            _fork_keeper(path, fd, job or 0, order)
+            _fork_keeper(path, fd, job, order)
             os._exit(0)
         except OSError as error:
-            os._exit(error.errno or _FAILED)
+            os._exit(error.errno or errno.EIO)
         except BaseException:
-            os._exit(_FAILED)
-    status = os.waitpid(middle, 0)[1]
+            os._exit(errno.EIO)
+    status = os.waitpid(between, 0)[1]
     signal.signal(signal.SIGCHLD, chld)
-    os.close(order)
-    _close(job)
-    if status:
-        code = os.WEXITSTATUS(status) or _FAILED
-        raise OSError(code, f"cannot start a keeper: {os.strerror(code)}", path)
-    return dismiss
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else errno.EIO
 
 
 def _fork_keeper(path: str, fd: int, job: int, order: int) -> None:
@@ -1916,28 +1929,36 @@ def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
     """The options up to the first operand (POSIX, guideline 9), and the operands."""
     options, words = _Options(), list(args)
     specs = {flag: rest for flag, *rest in (*_SPECS[verb][2:], _HELP, ("--help", *_HELP[1:]))}
-    while words and words[0] != "-" and words[0].startswith("-"):
-        flag, glued = _next_flag(words)
-        if flag == "--":
-            break
-        if flag not in specs:
-            raise _Usage(f"{verb}: {_show(flag)}: no such option; see procalive {verb} -h")
-        attribute, value, convert, _ = specs[flag]
-        if value is None:
-            if glued is not None and (flag.startswith("--") or glued.startswith("-")):
-                raise _Usage(f"{verb}: {flag} takes no value; see procalive {verb} -h")
-            words[:0] = [f"-{glued}"] if glued else []  # the rest of a cluster such as -qs
-            setattr(options, attribute, True)
-            continue
-        if glued is None and not words:
-            raise _Usage(f"{verb}: {flag} needs {value}; see procalive {verb} -h")
-        try:
-            setattr(options, attribute, convert(words.pop(0) if glued is None else glued))
-        except ValueError as error:
-            raise _Usage(f"{verb}: {flag}: {error}") from None
+    try:
+        while words and words[0] != "-" and words[0].startswith("-"):
+            flag, glued = _next_flag(words)
+            if flag == "--":
+                break
+            if flag not in specs:
+                raise ValueError("no such option")
+            attribute, value, convert, _ = specs[flag]
+            setattr(options, attribute, convert(_value(words, glued, value)) if value else _bare(words, flag, glued))
+    except ValueError as error:
+        raise _Usage(f"{verb}: {_show(flag)}: {error}; see procalive {verb} -h") from None
     if options.quiet and options.verbose:
         raise _Usage(f"{verb}: -q and -v exclude each other")
     return options, words
+
+
+def _value(words: list[str], glued: str | None, name: str) -> str:
+    if glued is not None:
+        return glued
+    if not words:
+        raise ValueError(f"needs {name}")
+    return words.pop(0)
+
+
+def _bare(words: list[str], flag: str, glued: str | None) -> bool:
+    """An option without a value: what is glued on is the rest of a cluster such as -qs."""
+    if glued is not None and (flag.startswith("--") or glued.startswith("-")):
+        raise ValueError("takes no value")
+    words[:0] = [f"-{glued}"] if glued else []
+    return True
 
 
 def _next_flag(words: list[str]) -> tuple[str, str | None]:
