@@ -935,13 +935,26 @@ def _visible_holders(path: Path) -> list[Holder]:
 
 
 def _settle(path: Path, found: list[Holder]) -> list[Holder]:
-    """Where a look at /proc found nobody: nobody on proof only, or Unseen."""
-    if found or _probe(path) is None:
-        return found
-    found = _visible_holders(path)  # it may have been taken since that look
+    """Where a look at /proc found nobody: nobody on proof only, or Unseen.
+
+    A look takes its time, and holders that come, fork and exec meanwhile can
+    slip through it, though hardly through several.
+    """
+    for _ in range(5):
+        if found or _probe(path) is None:
+            return found
+        found = _visible_holders(path)
     if not found and _probe(path) is not None:
         raise Unseen(path)
     return found
+
+
+def _held(path: Path) -> Held:
+    """The conflict, with those who can be seen: it must not fail for want of them."""
+    try:
+        return Held(path, holders(path))
+    except (ProcaliveError, OSError):
+        return Held(path, [])
 
 
 def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> dict[Path | int, list[int]]:
@@ -1113,7 +1126,7 @@ def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode:
     """
     fd = _hold_within(path, shared, mode, _deadline(timeout))
     if fd is None:
-        raise Held(path, _visible_holders(path))
+        raise _held(path)
     _beat(fd)
     _publish(path, os.getpid(), fd)
     return Hold(path, fd)
@@ -1523,13 +1536,13 @@ def _hold_or_wait(path: str, options: _Options) -> int | None:
         fd = _try_hold(path, options.shared, options.mode)
         if fd is not None:
             return fd
-        _say(f"{Held(path, _visible_holders(path))}; waiting")
+        _say(f"{_held(path)}; waiting")
     return _hold_within(path, options.shared, options.mode, deadline)
 
 
 def _report_held(path: str, options: _Options) -> int:
     if not options.quiet:
-        _say(Held(path, _visible_holders(path)))
+        _say(_held(path))
     return options.conflict
 
 
@@ -1601,7 +1614,7 @@ def _flock_within(fd: int, path: str, options: _Options) -> bool:
     import signal
 
     if options.verbose:
-        _say(f"{Held(path, _visible_holders(path))}; waiting")
+        _say(f"{_held(path)}; waiting")
     if options.timeout != _INF:
         signal.signal(signal.SIGALRM, _ring)
         signal.setitimer(signal.ITIMER_REAL, min(options.timeout, 1e9))
