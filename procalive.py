@@ -1063,7 +1063,10 @@ def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
     except OSError as error:
         os.close(pidfd)
         error.filename = os.fspath(path)
-        error.strerror = f"cannot signal {pid} ({_name_of(pid)}): {error.strerror}"
+        whom = f"signal {pid} ({_name_of(pid)})"
+        error.strerror = (
+            f"not permitted to {whom}" if error.errno == errno.EPERM else f"cannot {whom}: {error.strerror}"
+        )
         raise
     return True
 
@@ -1948,11 +1951,13 @@ def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
             if flag == "--":
                 break
             if flag not in specs:
-                raise ValueError("no such option")
+                raise _Usage("no such option")
             attribute, value, convert, _ = specs[flag]
             setattr(options, attribute, convert(_value(words, glued, value)) if value else _bare(words, flag, glued))
-    except ValueError as error:
+    except _Usage as error:
         raise _Usage(f"{verb}: {_show(flag)}: {error}; see procalive {verb} -h") from None
+    except ValueError as error:
+        raise _Usage(f"{verb}: {flag}: {error}") from None
     if options.quiet and options.verbose:
         raise _Usage(f"{verb}: -q and -v exclude each other")
     return options, words
@@ -1962,14 +1967,14 @@ def _value(words: list[str], glued: str | None, name: str) -> str:
     if glued is not None:
         return glued
     if not words:
-        raise ValueError(f"needs {name}")
+        raise _Usage(f"needs {name}")
     return words.pop(0)
 
 
 def _bare(words: list[str], flag: str, glued: str | None) -> bool:
     """An option without a value: what is glued on is the rest of a cluster such as -qs."""
     if glued is not None and (flag.startswith("--") or glued.startswith("-")):
-        raise ValueError("takes no value")
+        raise _Usage("takes no value")
     words[:0] = [f"-{glued}"] if glued else []
     return True
 
