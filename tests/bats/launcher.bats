@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# bin/procalive answers the plain check by itself.  Whatever the name, the tools
+# and the links: it must say what procalive.py says.
+
+load helper
+
+# only_tools NAME...: a PATH of nothing but these.
+only_tools() {
+    local tool
+    mkdir tools
+    for tool; do ln -s "$(command -v "$tool")" tools/; done
+    as=(env PATH="$PWD/tools")
+}
+
+# both_answers FIFO: 1 while nobody holds it, 0 with the holder link, 0 without.
+both_answers() {
+    mkfifo -- "$1"
+    checks "$1"
+    ends 1
+    hold_bg -- "$1" sleep 300
+    checks "$1"
+    ends 0
+    rm -- "$1.holder"
+    checks "$1"
+    ends 0
+}
+
+@test "launcher agrees for a plain name" { both_answers job; }
+@test "launcher agrees for a name with blanks" { both_answers ' a  b '; }
+@test "launcher agrees for a name with newlines" { both_answers $'a\nb\n'; }
+@test "launcher agrees for a name of glob characters" { both_answers '*[a-z]?'; }
+@test "launcher agrees for a name with quotes and backslashes" { both_answers "\\n'\"\$(id)\`id\`"; }
+@test "launcher agrees for a name that is not UTF-8" { both_answers $'\xff\xfe'; }
+@test "launcher agrees for a name with an equals sign" { both_answers 'of=x'; }
+@test "launcher agrees for a name like an operator of test(1)" { both_answers '!'; }
+@test "launcher agrees for a name like a parenthesis" { both_answers '('; }
+
+@test "launcher agrees for a name like dd's own message" {
+    both_answers "': No such device or address"
+}
+
+@test "launcher takes a name with a leading dash behind -- or ./, and else for an option" {
+    both_answers ./-x
+    checks -- -x
+    ends 0
+    checks -x
+    ends 2 'procalive: check: -x: no such option*'
+    checks -
+    ends 1
+}
+
+@test "launcher believes no link left by a holder that is gone" {
+    mkfifo "$F"
+    ln -s /proc/999999999/fd/701 "$F.holder"
+    checks "$F"
+    ends 1
+}
+
+@test "launcher believes no link to a process that came later under the same PID" {
+    mkfifo "$F"
+    ln -s "/proc/$$/fd/0" "$F.holder"
+    checks "$F"
+    ends 1
+}
+
+@test "launcher needs no holder link, and none that can be written" {
+    mkdir ro
+    mkfifo ro/fifo
+    exec 8<>ro/fifo
+    touch ro/fifo.holder
+    checks ro/fifo
+    ends 0
+}
+
+@test "launcher agrees without dd on PATH" {
+    mkfifo dead
+    hold_bg
+    only_tools true
+    checks "$F"
+    ends 0
+    rm "$F.holder"
+    checks "$F"
+    ends 0
+    checks dead
+    ends 1
+}
+
+@test "launcher agrees with busybox's dd" {
+    need busybox
+    mkfifo dead
+    hold_bg
+    only_tools true
+    ln -s "$(command -v busybox)" tools/dd
+    rm "$F.holder"
+    checks "$F"
+    ends 0
+    checks dead
+    ends 1
+}
+
+@test "launcher agrees with a dd that fails, and is not led to \"dead\" by it" {
+    hold_bg
+    mkdir tools
+    printf '#!/bin/sh\necho "dd: failed to open: out of order" >&2\nexit 1\n' >tools/dd
+    chmod +x tools/dd
+    rm "$F.holder"
+    as=(env PATH="$PWD/tools:$PATH")
+    checks "$F"
+    ends 0
+}
+
+@test "launcher agrees in another language" {
+    mkfifo "$F"
+    as=(env LC_ALL=de_DE.UTF-8 LANGUAGE=de)
+    checks "$F"
+    ends 1
+}
+
+@test "launcher agrees for a FIFO of mode 0400" {
+    another_user
+    mkfifo -m 0400 "$F"
+    chown 65534 "$F"
+    as=("${other[@]}")
+    checks "$F"
+    ends 2 "procalive: $F: Permission denied"
+    exec 8<>"$F"
+    checks "$F"
+    ends 2 "procalive: $F: Permission denied"
+}
+
+@test "launcher agrees on a read-only mount, dead and alive" {
+    need_root
+    mkfifo "$F"
+    as=(unshare --mount sh -c 'mount --bind . . && mount -o remount,ro,bind . && cd "$PWD" && exec "$@"' sh)
+    checks "$F"
+    ends 1
+    hold_bg
+    checks "$F"
+    ends 0
+    rm "$F.holder"
+    checks "$F"
+    ends 0
+}
+
+@test "launcher agrees with 64 descriptors and with 16" {
+    mkfifo dead
+    hold_bg
+    rm "$F.holder"
+    for limit in 64 16; do # with 10 dash could run no script
+        as=(sh -c 'ulimit -n $0; exec "$@"' "$limit")
+        checks "$F"
+        ends 0
+        checks dead
+        ends 1
+    done
+}
+
+@test "launcher works through a symbolic link, a relative path, PATH and sh" {
+    mkfifo "$F"
+    ln -s "$P" link
+    ln -s link again
+    for start in ./again "$PWD/link" "sh $P" "env PATH=$PWD:$PATH link"; do
+        # shellcheck disable=SC2086 # words
+        go_cmd $start --version
+        ends 0 '' 'procalive [0-9]*'
+    done
+    (cd "${P%/*}" && ./procalive --version && sh procalive --version)
+}
+
+@test "launcher starts procalive.py with no module of the current directory or PYTHONPATH" {
+    printf 'raise SystemExit("wrong module")\n' | tee fcntl.py os.py procalive.py
+    as=(env PYTHONPATH="$PWD" PYTHONSTARTUP="$PWD/os.py")
+    checks missing -
+    ends 1
+}
+
+@test "launcher says 2 when procalive.py is not there, and 125 for hold" {
+    mkdir -p lone/bin
+    cp "$P" lone/bin/
+    go_cmd lone/bin/procalive check -v "$F"
+    ends 2 'procalive: procalive.py not found *'
+    go_cmd lone/bin/procalive hold "$F" true
+    ends 125 'procalive: procalive.py not found *'
+    [ ! -e "$F" ]
+}
+
+@test "launcher says 2 when Python cannot even start" {
+    as=(sh -c 'ulimit -v 10000; exec "$@"' sh)
+    go check -v missing
+    [ "$status" -ge 2 ]
+    [ -n "$stderr" ]
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env bats
+# `procalive wait --status`: how the holder ended, for anybody who asks.
+
+load helper
+
+setup_status() {
+    "$PY" -ISE - "$LIB" <<'PYTHON' || skip "this kernel does not tell (before Linux 6.15)"
+import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import procalive
+child = os.posix_spawn("/bin/true", ["true"], {})
+pidfd = os.pidfd_open(child)
+os.waitpid(child, 0)
+sys.exit(procalive._exit_status(pidfd, 0) != 0)
+PYTHON
+}
+
+# job STATUS [OPTION]...: a holder that ends with STATUS, or by that signal, when let go.
+job() {
+    hold_bg "${@:2}" "$F" sh -c 'until [ -e go ]; do sleep 0.02; done
+        case $1 in [0-9]*) exit $1 ;; *) kill -s $1 $$ ;; esac' sh "$1"
+}
+
+# wait_bg ARG...: `wait --status ARG...`, asleep; $pid is its PID.
+wait_bg() {
+    bg_logged "${as[@]}" "$P" wait --status "$@"
+    until_true asleep_on_process "$pid"
+}
+
+@test "wait --status exits with the holder's status" {
+    setup_status
+    for code in 0 1 2 7 255; do
+        rm -f go
+        job $code
+        wait_bg "$F"
+        touch go
+        returns $code
+    done
+}
+
+@test "wait --status exits with 128 and the signal that ended the holder" {
+    setup_status
+    for signal in TERM KILL SEGV; do
+        rm -f go
+        job $signal
+        wait_bg "$F"
+        touch go
+        returns $((128 + $(kill -l $signal)))
+    done
+}
+
+@test "wait --status exits with the status of the job, not of its keeper" {
+    setup_status
+    job 7 -o
+    wait_bg "$F"
+    touch go
+    returns 7
+}
+
+@test "wait --status exits with the main process's status, though a child lives on" {
+    setup_status
+    hold_bg "$F" sh -c 'sleep 300 & echo $! >child; until [ -e go ]; do sleep 0.02; done; exit 8'
+    local holder=$pid child
+    child=$(recorded_in child)
+    record_pid "$child"
+    wait_bg "$F"
+    touch go
+    until_true ended "$holder"
+    kill -s KILL "$child"
+    returns 8
+}
+
+@test "wait --status tells any number of waiters" {
+    setup_status
+    job 9
+    local waiters=()
+    for n in {1..5}; do
+        wait_bg "$F"
+        waiters+=("$pid")
+    done
+    touch go
+    for pid in "${waiters[@]}"; do returns 9; done
+}
+
+@test "wait --status tells another user" {
+    setup_status
+    another_user
+    hold_bg -m 0622 "$F" sh -c 'until [ -e go ]; do sleep 0.02; done; exit 6'
+    as=("${other[@]}")
+    wait_bg "$F"
+    touch go
+    returns 6
+}
+
+@test "wait --status exits with the highest status of several" {
+    setup_status
+    job 3
+    F=other job 5
+    wait_bg "$F" other
+    touch go
+    returns 5
+}
+
+@test "wait --status --any exits with the status of the first, and prints its name" {
+    setup_status
+    hold_bg
+    F=other job 5
+    wait_bg --any "$F" other
+    touch go
+    returns 5 other
+}
+
+@test "wait --status --pid exits with the status of any process, child or not" {
+    setup_status
+    bg sh -c 'until [ -e go ]; do sleep 0.02; done; exit 11'
+    local process=$pid
+    wait_bg --pid "$process"
+    touch go
+    returns 11
+}
+
+@test "wait --status --pid waits until a zombie is reaped, and tells its status" {
+    setup_status
+    bg "$PY" -c 'import os, time
+child = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 12"], {}); open("zombie", "w").write(str(child))
+while not os.path.exists("go"): time.sleep(0.02)
+os.waitpid(child, 0); time.sleep(300)'
+    until_true zombie_in zombie
+    go wait -t 0.1 --status --pid "$(<zombie)"
+    ends 124
+    wait_bg --pid "$(<zombie)"
+    touch go
+    returns 12
+}
+
+zombie_in() { [ -s "$1" ] && [ "$(state_of "$(<"$1")")" = Z ]; }
+
+@test "wait --status exits 125 and says so when nobody held" {
+    go wait --status "$F"
+    ends 125 "procalive: $F: gone, but how it ended is not known *"
+}
+
+@test "wait --status --pid exits 125 and says so for a process already gone" {
+    local process
+    process=$(sh -c 'echo $$')
+    go wait --status --pid "$process"
+    ends 125 "procalive: $process: gone, but how it ended is not known *"
+}
+
+@test "wait --status -t exits 124 when the time runs out" {
+    hold_bg
+    go wait --status -t 0.1 "$F"
+    ends 124
+}
