@@ -134,7 +134,7 @@ class Obstructed(ProcaliveError):
     """The lock is taken by a process that does not read the FIFO.
 
     Whoever may open the write end may flock(2) it.  `pid` is the process that
-    /proc/locks names, or None where it names none.
+    has the lock as far as can be seen, or None.
     """
 
     def __init__(self, path: Path, pid: int | None) -> None:
@@ -586,7 +586,7 @@ def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
     """
     owner = _lock_owner(found)
     if owner is not None and _probe(path) is None and _lock_owner(found) == owner:
-        raise Obstructed(path, owner)
+        raise Obstructed(path, _locker(found, owner))
     # /proc/locks hides the owners of other PID namespaces.  No holder can come
     # and go unseen this often, so the lock must be such an owner's.
     if times > 100:
@@ -748,8 +748,8 @@ def _read_keeps(pid: int, caller: int) -> int | None:
             kept = int(info.partition(b"\nPid:")[2].split()[0]) if b"\nPid:" in info else 0
             if kept > 0 and caller in (0, _read_status(kept)[0]):
                 return kept
-        except OSError:
-            continue  # ended, or closed, while we looked
+        except OSError as error:
+            _pass_over(error)
     return None
 
 
@@ -764,27 +764,47 @@ def _reading(pid: str, fd: str) -> tuple[bool, bool]:
 def _processes() -> list[str]:
     try:
         return [pid for pid in os.listdir("/proc") if pid[0] in "123456789"]
-    except OSError:
+    except FileNotFoundError:
         return []  # /proc not mounted: nobody to be seen
+
+
+def _pass_over(error: Exception) -> None:
+    """Ended or closed while we looked, or not ours to see; all else is passed on.
+
+    A want of descriptors or memory must not read as "does not hold".
+    """
+    if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM):
+        raise error
 
 
 def _open_files(pid: str) -> list[str]:
     try:
         return os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return []  # ended, or not ours to see
+    except OSError as error:
+        _pass_over(error)
+        return []
+
+
+def _inode_behind(pid: str, fd: str) -> _Inode | None:
+    try:
+        found = os.stat(f"/proc/{pid}/fd/{fd}")
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return None  # closed, or on a file system that does not answer: no FIFO
+    return found.st_dev, found.st_ino
 
 
 def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, bool] | None:
     """(inode, carries a flock) if this descriptor reads one of the inodes."""
+    inode = _inode_behind(pid, fd)
+    if inode is None or inode not in inodes:
+        return None
     try:
-        found = os.stat(f"/proc/{pid}/fd/{fd}")
-        inode = (found.st_dev, found.st_ino)
-        if inode not in inodes:
-            return None
         reads, lock = _reading(pid, fd)
-    except (OSError, LookupError, ValueError):
-        return None  # closed or ended while we looked
+    except (OSError, LookupError, ValueError) as error:
+        _pass_over(error)
+        return None
     return (inode, lock) if reads else None
 
 
@@ -799,9 +819,24 @@ def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
             inode, lock = reader
             try:
                 found.append(Holder(fifos[inode], inode, int(pid), int(fd), lock))
-            except (OSError, LookupError, ValueError):
-                continue  # ended while we looked
+            except (OSError, LookupError, ValueError) as error:
+                _pass_over(error)
     return found
+
+
+def _locks_inode(pid: str, inode: _Inode) -> bool:
+    """Whether a descriptor of this process, a write end too, carries a flock on it."""
+    try:
+        return any(_inode_behind(pid, fd) == inode and _reading(pid, fd)[1] for fd in _open_files(pid))
+    except (OSError, LookupError, ValueError):
+        return False
+
+
+def _locker(found: os.stat_result, named: int) -> int:
+    """Who to end to free the lock: the process that /proc/locks names, unless it
+    has left the descriptor to another."""
+    inode = (found.st_dev, found.st_ino)
+    return next((int(pid) for pid in (str(named), *_processes()) if _locks_inode(pid, inode)), named)
 
 
 def _inode_of(path: Path) -> _Inode | None:
@@ -854,20 +889,30 @@ def _pidfd_of(holder: Holder) -> int | None:
     check would find a process that does not hold; had it been reused since, the
     pidfd stands for the old process and reaches nobody.
     """
-    pidfd = _pidfd_open(holder.pid)
-    if pidfd is None or not _reads_inode(str(holder.pid), str(holder.fd), {holder._inode}):
-        _close(pidfd)
+    # For a keeper that of its job, never its own: without it the job would run unheld.
+    pid = holder.keeps if holder._keeper else holder.pid
+    pidfd = None if pid is None else _pidfd_open(pid)
+    if pidfd is None:
         return None
-    if not holder._keeper:
-        return pidfd
-    # Never the keeper itself: without it the job would run unheld.
-    kept = None if holder.keeps is None else _pidfd_open(holder.keeps)
-    # The keeper's own pidfd shows the PID only as long as that process is there.
-    if kept is not None and _read_keeps(holder.pid, holder._caller) != holder.keeps:
-        _close(kept)
-        kept = None
-    _close(pidfd)
-    return kept
+    try:
+        if _still_holds(holder):
+            return pidfd
+    except BaseException:
+        os.close(pidfd)
+        raise
+    os.close(pidfd)
+    return None
+
+
+def _still_holds(holder: Holder) -> bool:
+    try:
+        found = os.stat(f"/proc/{holder.pid}/fd/{holder.fd}")
+        reads = (found.st_dev, found.st_ino) == holder._inode and _reading(str(holder.pid), str(holder.fd))[0]
+    except (OSError, LookupError, ValueError) as error:
+        _pass_over(error)
+        return False
+    # A keeper's own pidfd shows its job's PID only as long as that process is there.
+    return reads and (not holder._keeper or _read_keeps(holder.pid, holder._caller) == holder.keeps)
 
 
 def _close(fd: int | None) -> None:
