@@ -1,0 +1,155 @@
+"""The command line."""
+
+# No `from __future__ import annotations`: Typer reads the annotations.
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any, Optional
+
+import typer
+
+import procalive
+from procalivectl import survey, words
+
+app = typer.Typer(
+    help="The operator's console of procalive: what is held here, by whom, and is it well?",
+    epilog="procalivectl(1) is the manual.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a program ends that does not catch it
+
+
+def _seconds(text: str) -> float:
+    try:
+        return procalive._seconds(text)
+    except ValueError:
+        raise typer.BadParameter(f"{words.show(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
+
+
+def _complete_fifo(incomplete: str) -> Iterator[str]:
+    """FIFOs and directories: what the verbs take."""
+    start = os.path.basename(incomplete)
+    prefix = incomplete[: len(incomplete) - len(start)]
+    try:
+        names = sorted(os.listdir(prefix or "."))
+    except OSError:
+        return
+    for name in names:
+        path = prefix + name
+        if name.startswith(start) and (stat.S_ISFIFO(_mode(path)) or os.path.isdir(path)):
+            yield path + "/" if os.path.isdir(path) else path
+
+
+def _mode(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0
+
+
+Paths = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        metavar="PATH",
+        help="FIFOs, and directories searched two levels deep (/run, /run/lock, /run/user/UID)",
+        autocompletion=_complete_fifo,
+    ),
+]
+Fifos = Annotated[list[str], typer.Argument(metavar="FIFO", autocompletion=_complete_fifo)]
+All = Annotated[bool, typer.Option("--all", help="every FIFO, not only procalive's")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+MaxAge = Annotated[
+    Optional[float],
+    typer.Option(metavar="SECS", parser=_seconds, help="stale if the last beat is older (90, 5m, 2h, 1d)"),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="show the version")] = False,
+) -> None:
+    if version:
+        print(f"procalivectl {procalive.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        words.say("a verb is missing (ls, top, doctor, export); see procalivectl -h")
+        raise typer.Exit(2)
+
+
+@app.command()
+def ls(paths: Paths = None, as_json: Json = False, all: All = False, max_age: MaxAge = None) -> int:
+    """List FIFOs: state, holder, how long, last beat."""
+    from procalivectl import ls as listing
+
+    return listing.run(survey.Survey(paths or (), all=all, max_age=max_age), as_json)
+
+
+@app.command()
+def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
+    """Show the same live, full screen; signal a holder."""
+    if not all_terminals() or os.environ.get("TERM", "dumb") == "dumb":
+        words.say("top needs a terminal; use procalivectl ls")
+        return 2
+    from procalivectl import live
+
+    return live.run(survey.Survey(paths or (), all=all, max_age=max_age))
+
+
+@app.command()
+def doctor(fifos: Fifos, as_json: Json = False) -> int:
+    """Say what is wrong with a FIFO and what to do: 0 nothing, 1 findings, 2 cannot tell."""
+    from procalivectl import doctor as surgery
+
+    return surgery.run(fifos, as_json)
+
+
+@app.command()
+def export(
+    paths: Paths = None,
+    all: All = False,
+    textfile: Annotated[
+        Optional[str],
+        typer.Option(metavar="FILE", help="write FILE, atomically, for node_exporter's textfile collector"),
+    ] = None,
+    listen: Annotated[
+        Optional[str], typer.Option(metavar="[HOST:]PORT", help="serve Prometheus; HOST is 127.0.0.1 unless named")
+    ] = None,
+) -> int:
+    """Print metrics for Prometheus, or write or serve them."""
+    from procalivectl import export as exporting
+
+    return exporting.run(survey.Survey(paths or (), all=all), textfile, listen)
+
+
+def all_terminals() -> bool:
+    """Textual reads standard input and writes standard error; output belongs to a screen too."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    """The exit status.  Every failure is one line, never a traceback."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
+        status: Any = app(args=argv, prog_name="procalivectl", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return _INTERRUPTED
+    except SystemExit as end:  # completion; and 1, which would be an answer, at a closed pipe
+        return _BROKEN_PIPE if end.code == 1 else int(end.code or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
+        return _BROKEN_PIPE
+    except Exception as error:
+        # Typer's usage errors share no public class but all have this method.
+        usage = getattr(error, "format_message", None)
+        words.say(words.show(" ".join(usage().split())) if usage else words.error_line(error))
+        return 2

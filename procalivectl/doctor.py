@@ -1,0 +1,281 @@
+"""doctor: what is wrong with a FIFO, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+import procalive
+from procalivectl import access, host, survey, words
+
+FINE, NOTE, WRONG, UNSURE = "ok", "note", "wrong", "cannot tell"
+_STATUS = {FINE: 0, NOTE: 0, WRONG: 1, UNSURE: 2}
+_COLOURS = {FINE: "green", NOTE: "cyan", WRONG: "bold red", UNSURE: "bold yellow"}
+
+
+class Finding(NamedTuple):
+    level: str
+    what: str
+    advice: str = ""
+
+
+def examine(path: str) -> list[Finding]:
+    """All that is known of one FIFO, the worst not first but in the order looked at."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return [*_missing(path), *_place(path), *_deleted(path, None)]
+    except (OSError, ValueError) as error:
+        return [Finding(UNSURE, words.reason(error), "run it as the owner of the directory, or as root")]
+    if not stat.S_ISFIFO(found.st_mode):
+        return [Finding(WRONG, f"not a FIFO but {_kind(found.st_mode)}", "remove it, or name another path")]
+    fifo = survey.Survey([path]).look()[0]
+    checks = (
+        _link_to_fifo(path),
+        _state(fifo),
+        _access(path, found),
+        _holder_link(fifo),
+        _let_go(fifo),
+        _deleted(path, fifo.inode),
+        _place(path),
+    )
+    return [finding for check in checks for finding in check]
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFREG: "a regular file",
+        stat.S_IFDIR: "a directory",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _missing(path: str) -> Iterator[Finding]:
+    directory = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(directory):
+        yield Finding(NOTE, "missing: held by nobody", "procalive hold creates it")
+    else:
+        text = f"its directory {words.show(directory)} is missing"
+        yield Finding(
+            WRONG, text, "create it; in /run at every boot: RuntimeDirectory= of systemd.exec(5), tmpfiles.d(5)"
+        )
+
+
+def _link_to_fifo(path: str) -> Iterator[Finding]:
+    if os.path.islink(path):
+        real = words.show(os.path.realpath(path))
+        yield Finding(WRONG, f"a symbolic link to {real}: it can be checked but not held", f"name {real}")
+
+
+def _state(fifo: survey.Fifo) -> Iterator[Finding]:
+    """What check would say, and what only /proc knows."""
+    holders = _named(fifo.mains)
+    if fifo.state == survey.FREE:
+        yield Finding(FINE, "held by nobody")
+    elif fifo.state == survey.STRANGER:
+        text = f"read by {holders} without the lock: it looks held, and nobody can hold it"
+        yield Finding(WRONG, text, "end that process; it should call procalive hold")
+    elif fifo.state == survey.LOCKED:
+        text = f"{fifo.remark}, which does not read it: not held, yet nobody can hold it"
+        yield Finding(WRONG, text, "end that process")
+    elif fifo.state == survey.UNKNOWN:
+        yield Finding(UNSURE, fifo.remark, "run it as root, who sees every process")
+    elif not fifo.readers:
+        yield Finding(UNSURE, f"held; {fifo.remark}", "run it as root, who sees every process")
+    else:
+        age = words.duration(fifo.held_for(time.time()))
+        yield Finding(FINE, f"{fifo.state} by {holders}, for {age}; last beat {_beat(fifo)} ago")
+        yield from _strangers_beside(fifo)
+
+
+def _beat(fifo: survey.Fifo) -> str:
+    return words.duration(fifo.beat_age(time.time()))
+
+
+def _strangers_beside(fifo: survey.Fifo) -> Iterator[Finding]:
+    """A reader without the lock outlives the holder in the eyes of everybody."""
+    strangers = [holder for holder in fifo.readers if not holder.lock]
+    if strangers:
+        text = f"also read, without the lock, by {_named(strangers)}: it will look held after its holder has ended"
+        yield Finding(WRONG, text, "end that process")
+
+
+def _named(holders: Sequence[procalive.Holder]) -> str:
+    pids = [holder.keeps or holder.pid for holder in holders]
+    return ", ".join(f"{pid} ({procalive._name_of(pid)})" for pid in pids)
+
+
+def _access(path: str, found: os.stat_result) -> Iterator[Finding]:
+    yield Finding(NOTE, f"mode {stat.S_IMODE(found.st_mode):04o}: {'; '.join(access.who_may(path, found))}")
+    if not os.access(path, os.W_OK, effective_ids=True):
+        yield Finding(WRONG, "you may not check it: that takes write permission", "ask its owner for chmod or setfacl")
+    if found.st_mode & stat.S_IROTH:
+        yield Finding(WRONG, "everybody may hold it, and so keep the job from running", f"chmod o-r {words.show(path)}")
+
+
+def _holder_link(fifo: survey.Fifo) -> Iterator[Finding]:
+    """FIFO.holder is the short way of the shell library; without it all works, slower."""
+    link = fifo.path + ".holder"
+    if not os.path.lexists(link):
+        return
+    if not os.path.islink(link):
+        text = f"{words.show(link)} is not a link: no holder can leave its own there"
+        yield Finding(WRONG, text, "remove it")
+        return
+    held = fifo.state in (survey.HELD, survey.SHARED)
+    try:
+        target = os.stat(link)
+    except OSError:
+        if held and fifo.readers:
+            text = "the holder link dangles though the FIFO is held: shell checks take the longer way"
+            yield Finding(WRONG, text, "harmless; the next hold leaves a new link")
+        elif not held:
+            yield Finding(FINE, "the holder link dangles: the last holder has ended, as it may")
+        return
+    if (target.st_dev, target.st_ino) != fifo.inode:
+        where = words.show(os.readlink(link))
+        text = f"the holder link leads to {where}, another file: this FIFO replaced the one that is held"
+        yield Finding(WRONG, text, "end that process, and let nothing remove or rename the FIFO")
+
+
+def _let_go(fifo: survey.Fifo) -> Iterator[Finding]:
+    """A job that was started to hold it, runs, and has closed the descriptor."""
+    if fifo.state not in (survey.FREE, survey.LOCKED):
+        return
+    wanted = b"PROCALIVE_FIFO=" + os.fsencode(words.absolute(fifo.path))
+    pids = [pid for pid in _processes() if wanted in _environ(pid)]
+    if pids:
+        text = f"held by nobody, though {_names(pids)} was started to hold it: the descriptor was closed"
+        yield Finding(WRONG, text, "hold -o, whose keeper holds it instead; or do not close $PROCALIVE_FD")
+
+
+def _names(pids: Sequence[int]) -> str:
+    return ", ".join(f"{pid} ({procalive._name_of(pid)})" for pid in pids)
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return procalive._read_proc(f"{pid}/environ").split(b"\0")
+    except OSError:
+        return []
+
+
+def _deleted(path: str, inode: survey.Inode | None) -> Iterator[Finding]:
+    """Processes that hold an older FIFO of this name, which was unlinked."""
+    gone = os.path.realpath(path) + " (deleted)"
+    pids = [pid for pid in _processes() if _has_open(pid, gone)]
+    if pids:
+        text = f"{_names(pids)} holds a FIFO of this name that was unlinked"
+        text += ": two inodes, and so two holders may run" if inode else ": it cannot be seen to be held"
+        yield Finding(WRONG, text, "end that process, and let nothing remove the FIFO")
+
+
+def _has_open(pid: int, name: str) -> bool:
+    for fd in procalive._open_files(str(pid)):
+        file = f"/proc/{pid}/fd/{fd}"
+        try:
+            if os.readlink(file) == name and stat.S_ISFIFO(os.stat(file).st_mode):
+                return procalive._reading(str(pid), fd)[0]
+        except (OSError, LookupError, ValueError):
+            continue  # closed or ended while we looked
+    return False
+
+
+def _place(path: str) -> Iterator[Finding]:
+    yield from _on_file_system(path)
+    directory = os.path.dirname(os.path.realpath(path))
+    elsewhere = "keep it in /run or $XDG_RUNTIME_DIR"
+    aged = host.ageing(path)
+    if aged:
+        text = f"systemd-tmpfiles removes what is older than {aged.age} in {aged.directory} ({aged.file})"
+        yield Finding(WRONG, f"{text}: unlinked while held, it could be held twice", elsewhere)
+    elif os.path.realpath(path).startswith(("/tmp/", "/var/tmp/")):
+        yield Finding(NOTE, "among temporary files, which cleaners may unlink though it is held", elsewhere)
+    try:
+        mode = os.stat(directory).st_mode
+    except OSError:
+        return
+    if not mode & stat.S_IWOTH:
+        return
+    if not mode & stat.S_ISVTX:
+        yield Finding(WRONG, f"everybody may remove files in {words.show(directory)}", f"chmod o-w; {elsewhere}")
+        return
+    text = f"in {words.show(directory)} everybody may create files: another user can take the name first"
+    if host.protected_fifos():
+        text += "; fs.protected_fifos refuses shell redirections to another user's FIFO there, even to root"
+    yield Finding(WRONG, text, elsewhere)
+
+
+def _on_file_system(path: str) -> Iterator[Finding]:
+    kind = host.file_system(path)
+    if kind in host.REMOTE:
+        text = f"on {kind}: a FIFO is local to its kernel, so other hosts see nobody hold it"
+        yield Finding(WRONG, text, "one FIFO a host, in /run")
+    elif kind in host.OVERLAY:
+        text = f"on {kind}: two mounts of one lower file are two FIFOs"
+        yield Finding(WRONG, text, "share a directory by a bind mount, or use a tmpfs such as /run")
+    else:
+        yield Finding(FINE, f"on {kind}, a local file system")
+
+
+def examine_host() -> list[Finding]:
+    """What this kernel and its programs lack, and which verbs that affects."""
+    findings = []
+    if not host.has_pidfd():
+        text = "no pidfd_open: hold -o, kill and wait --pid do not work"
+        findings.append(Finding(WRONG, text, "Linux 5.3 or newer, and a Python built with it"))
+    elif not host.tells_exit_status():
+        text = "the kernel does not tell how another's child ended: wait --status ends with 125"
+        findings.append(Finding(NOTE, text, "Linux 6.15 or newer"))
+    programs = host.programs()
+    for name, place in programs.items():
+        if place:
+            findings.append(Finding(FINE, f"{name}: {words.show(place)}"))
+        elif name == "python3":
+            findings.append(
+                Finding(WRONG, "python3 not found: only the shell library works", "install Python 3.9 or newer")
+            )
+        else:
+            findings.append(Finding(NOTE, f"{name} not found: the shell library takes longer ways"))
+    if programs["dd"] and not host.has_gnu_dd():
+        findings.append(Finding(NOTE, "dd is not GNU's: procalive check takes Python's 7 ms instead of 1 ms"))
+    return findings
+
+
+def run(paths: Sequence[str], as_json: bool) -> int:
+    reports = {path: examine(path) for path in dict.fromkeys(paths)}
+    reports[""] = examine_host()
+    for path, findings in reports.items():
+        if as_json:
+            _print_json(path, findings)
+        else:
+            _print(words.show(path) if path else "this machine", findings)
+    return max(_STATUS[finding.level] for findings in reports.values() for finding in findings)
+
+
+def _print_json(path: str, findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        print(json.dumps({"fifo": path or None} | finding._asdict()))
+
+
+def _print(title: str, findings: Sequence[Finding]) -> None:
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(Text(title, "bold"))
+    for level, what, advice in findings:
+        console.print(Text.assemble("  ", (level, _COLOURS[level]), f": {what}"))
+        if advice:
+            console.print(Text(f"      {advice}", "italic" if level == NOTE else ""))

@@ -1,0 +1,231 @@
+"""doctor: each thing that can be wrong, made wrong."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from conftest import PROCALIVE, ctl, end, invoke, unprivileged, until
+
+from procalivectl import access, doctor, host
+
+
+def levels(path: Path) -> dict[str, str]:
+    """What doctor says of the FIFO: the finding and its level."""
+    return {finding.what: finding.level for finding in doctor.examine(str(path))}
+
+
+def level(path: Path, words: str) -> str:
+    found = [how for what, how in levels(path).items() if words in what]
+    assert len(found) == 1, levels(path)
+    return found[0]
+
+
+@pytest.fixture
+def fifo(place) -> Path:
+    os.mkfifo(place / "job", 0o600)
+    return place / "job"
+
+
+@pytest.fixture
+def sound(monkeypatch):
+    """A host on which nothing is wrong, whatever this one is."""
+    monkeypatch.setattr(doctor, "examine_host", list)
+    monkeypatch.setattr(doctor, "_place", lambda _path: iter(()))
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_healthy_held_fifo_is_status_0(place, hold):
+    hold(place / "job")
+    status, out = invoke("doctor", str(place / "job"))
+    assert (status, "ok: held by" in out, "wrong" in out) == (0, True, False)
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_free_fifo_whose_holder_link_dangles_is_status_0(place, hold):
+    end(hold(place / "job"))
+    assert invoke("doctor", str(place / "job"))[0] == 0
+    assert level(place / "job", "link dangles") == "ok"
+
+
+@pytest.mark.usefixtures("sound")
+def test_json_is_one_object_a_finding(fifo):
+    status, out = invoke("doctor", "--json", str(fifo))
+    found = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert {one["fifo"] for one in found} == {str(fifo)}
+    assert found[0]["what"] == "held by nobody"
+
+
+@pytest.mark.usefixtures("sound")
+def test_what_is_no_fifo_is_a_finding_and_status_1(place):
+    (place / "file").touch()
+    status, out = invoke("doctor", str(place / "file"))
+    assert (status, "not a FIFO but a regular file" in out) == (1, True)
+
+
+@pytest.mark.usefixtures("sound")
+def test_what_cannot_be_looked_at_is_status_2(place):
+    (place / "loop").symlink_to("loop")
+    status, out = invoke("doctor", str(place / "loop"), str(place / "none"))
+    assert (status, "cannot tell: Too many levels" in out) == (2, True)
+
+
+def test_a_missing_directory_is_a_finding(place):
+    assert level(place / "none/job", "directory") == "wrong"
+    assert level(place / "job", "missing: held by nobody") == "note"
+
+
+def test_a_reader_without_the_lock_is_a_finding(fifo):
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert level(fifo, "without the lock") == "wrong"
+    os.close(fd)
+
+
+def test_a_reader_beside_the_holder_is_a_finding(place, hold):
+    hold(place / "job")
+    fd = os.open(place / "job", os.O_RDONLY | os.O_NONBLOCK)
+    assert level(place / "job", "also read, without the lock") == "wrong"
+    os.close(fd)
+
+
+def test_a_lock_without_a_reader_is_a_finding(fifo):
+    fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    os.close(fd)
+    fcntl.flock(writer, fcntl.LOCK_EX)
+    assert level(fifo, "nobody can hold it") == "wrong"
+    os.close(writer)
+
+
+def test_a_fifo_that_was_unlinked_while_held_is_a_finding(place, hold):
+    hold(place / "job")
+    os.unlink(place / "job")
+    assert level(place / "job", "was unlinked: it cannot be seen") == "wrong"
+    os.mkfifo(place / "job")
+    assert level(place / "job", "two holders may run") == "wrong"
+    assert level(place / "job", "this FIFO replaced the one") == "wrong"
+
+
+def test_a_job_that_closed_its_descriptor_is_a_finding(place, spawn):
+    script = 'eval "exec $PROCALIVE_FD<&-"; exec sleep 600'
+    job = spawn(PROCALIVE, "hold", str(place / "job"), "bash", "-c", script)
+    until(lambda: Path(f"/proc/{job.pid}/comm").read_text() == "sleep\n", "the job past its exec")
+    assert level(place / "job", f"though {job.pid} (sleep) was started to hold it") == "wrong"
+
+
+def test_a_file_in_the_place_of_the_holder_link_is_a_finding(fifo):
+    (fifo.parent / "job.holder").touch()
+    assert level(fifo, "is not a link") == "wrong"
+
+
+def test_a_dangling_link_of_a_held_fifo_is_a_finding(place, hold):
+    hold(place / "job")
+    os.unlink(place / "job.holder")
+    os.symlink("/proc/0/fd/0", place / "job.holder")
+    assert level(place / "job", "dangles though the FIFO is held") == "wrong"
+
+
+def test_a_symbolic_link_to_the_fifo_is_a_finding(fifo):
+    (fifo.parent / "link").symlink_to("job")
+    assert level(fifo.parent / "link", "a symbolic link") == "wrong"
+
+
+def test_a_mode_that_lets_everybody_hold_is_a_finding(fifo):
+    assert "everybody may hold it, and so keep the job from running" not in levels(fifo)
+    os.chmod(fifo, 0o644)
+    assert level(fifo, "everybody may hold it, and so") == "wrong"
+
+
+def test_the_mode_tells_who_may_check_and_hold(fifo):
+    os.chmod(fifo, 0o620)
+    clauses = list(access.who_may(str(fifo), os.stat(fifo)))
+    assert clauses[0].endswith("may check and hold")
+    assert clauses[1].endswith("may check, but not hold")
+    assert len(clauses) == 2
+
+
+def test_an_acl_is_told_within_its_mask(fifo, monkeypatch):
+    monkeypatch.setattr(access, "_acl", lambda _path: [(2, 6, 65533), (4, 0, 0), (16, 2, 0)])
+    assert "65533 may check, but not hold (ACL)" in list(access.who_may(str(fifo), os.stat(fifo)))
+
+
+def test_an_acl_of_the_kernel_is_read(fifo):
+    owner, user, group, mask, other = (1, 6, -1), (2, 2, 65533), (4, 0, -1), (16, 2, -1), (32, 0, -1)
+    entries = b"".join(struct.pack("<HHi", *entry) for entry in (owner, user, group, mask, other))
+    try:
+        os.setxattr(fifo, access._ACL, struct.pack("<I", 2) + entries)
+    except OSError as error:
+        pytest.skip(f"ACLs on this file system: {error.strerror}")
+    assert "65533 may check, but not hold (ACL)" in list(access.who_may(str(fifo), os.stat(fifo)))
+
+
+def test_one_who_may_not_check_is_told(place):
+    os.chmod(place, 0o755)
+    os.mkfifo(place / "job", 0)
+    with unprivileged():
+        found = doctor.examine(str(place / "job"))
+    assert {"you may not check it: that takes write permission", "Permission denied"} <= {one.what for one in found}
+
+
+def test_a_directory_where_everybody_may_create_is_a_finding(place, monkeypatch):
+    os.chmod(place, 0o1777)
+    monkeypatch.setattr(host, "protected_fifos", lambda: 1)
+    assert level(place / "job", "fs.protected_fifos") == "wrong"
+    os.chmod(place, 0o777)
+    assert level(place / "job", "everybody may remove files") == "wrong"
+
+
+def test_ageing_is_the_most_specific_line_of_tmpfiles(place):
+    (place / "tmp.conf").write_text(f"# ages\nd {place} 1777 root root 10d\nx {place}/kept\n")
+    directories = (str(place),)
+    assert host.ageing(f"{place}/job", directories) == (str(place), "10d", f"{place}/tmp.conf")
+    assert host.ageing(f"{place}/kept/job", directories) is None
+    assert host.ageing("/elsewhere/job", directories) is None
+
+
+def test_a_file_of_tmpfiles_hides_its_namesake(place):
+    for name, age in (("etc", "-"), ("usr", "10d")):
+        (place / name).mkdir()
+        (place / name / "tmp.conf").write_text(f"d {place} 1777 root root {age}\n")
+    assert host.ageing(f"{place}/job", (f"{place}/etc", f"{place}/usr")) is None
+
+
+@pytest.mark.parametrize(("kind", "words"), [("nfs4", "other hosts"), ("overlay", "two FIFOs")])
+def test_a_network_or_overlay_file_system_is_a_finding(fifo, monkeypatch, kind, words):
+    monkeypatch.setattr(host, "file_system", lambda _path: kind)
+    assert level(fifo, words) == "wrong"
+
+
+def test_the_file_system_is_that_of_the_longest_mount_point():
+    assert host.file_system("/proc/self/stat") == "proc"
+
+
+def test_what_the_host_lacks_is_told_with_the_verbs(monkeypatch):
+    monkeypatch.setattr(host, "has_pidfd", lambda: False)
+    monkeypatch.setattr(host, "programs", lambda: {"python3": None, "dd": None, "flock": None})
+    found = {finding.level + " " + finding.what.split(":")[0] for finding in doctor.examine_host()}
+    assert found == {"wrong no pidfd_open", "wrong python3 not found", "note dd not found", "note flock not found"}
+
+
+def test_a_kernel_that_tells_no_exit_status_is_a_note(monkeypatch):
+    monkeypatch.setattr(host, "tells_exit_status", lambda: False)
+    assert "wait --status ends with 125" in "".join(f.what for f in doctor.examine_host() if f.level == "note")
+
+
+def test_the_exit_status_is_asked_of_a_real_child():
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    if release < (6, 15):
+        pytest.skip("the exit status of others: Linux 6.15")
+    assert host.tells_exit_status()
+
+
+def test_names_with_control_characters_are_shown_harmlessly(place):
+    os.mkfifo(place / "a\x1b[31m[red]")
+    out = ctl("doctor", str(place / "a\x1b[31m[red]")).stdout
+    assert "\x1b" not in out
+    assert "a\\x1b[31m[red]" in out

@@ -1,0 +1,219 @@
+"""ls: which FIFOs are shown, and as what."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ctl, in_terminal, invoke, unprivileged, until
+
+from procalivectl import survey
+
+
+def objects(*args: str) -> dict[str, dict[str, Any]]:
+    """The objects of `ls --json`, by the name of the FIFO."""
+    _, out = invoke("ls", "--json", *args)
+    found = [json.loads(line) for line in out.splitlines()]
+    return {os.path.basename(one["fifo"]): one for one in found}
+
+
+def state(path: Path, *args: str) -> str:
+    return str(objects(str(path), *args)[path.name]["state"])
+
+
+def test_a_held_fifo_is_shown_with_pid_user_and_command(place, hold):
+    job = hold(place / "job", "sleep", "601")
+    status, out = invoke("ls", str(place))
+    assert status == 0
+    heading, row = out.splitlines()
+    assert heading.split("  ")[0].strip() == "FIFO"
+    assert re.search(rf"job +held +{job.pid} .* sleep 601$", row)
+
+
+def test_json_is_one_object_a_line_with_all_holders(place, hold):
+    job = hold(place / "job")
+    found = objects(str(place))["job"]
+    assert found["pids"] == [job.pid]
+    assert found["held_for"] >= 0
+    assert found["beat_age"] >= 0
+    assert [holder["lock"] for holder in found["holders"]] == [True]
+
+
+def test_shared_holders_are_counted(place, hold):
+    hold(place / "job", options=("-s",))
+    hold(place / "job", options=("-s",))
+    _, out = invoke("ls", str(place))
+    assert "shared ×2" in out  # noqa: RUF001
+
+
+def test_a_keeper_is_shown_as_the_process_that_it_keeps(place, hold):
+    job = hold(place / "job", "sleep", "602", options=("-o",))
+    found = objects(str(place))["job"]
+    assert (found["pids"], found["command"]) == ([job.pid], ["sleep", "602"])
+
+
+def test_a_fifo_is_free_after_kill_9_of_its_holder(place, hold):
+    job = hold(place / "job")
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    assert state(place / "job") == "free"
+
+
+def test_a_held_fifo_is_stale_when_its_beat_is_too_old(place, hold):
+    hold(place / "job")
+    os.utime(place / "job", (1, 1))
+    assert state(place / "job", "--max-age", "5m") == "stale"
+    assert state(place / "job") == "held"
+
+
+def test_a_reader_without_the_lock_is_a_stranger(place):
+    os.mkfifo(place / "job")
+    fd = os.open(place / "job", os.O_RDONLY | os.O_NONBLOCK)
+    assert state(place / "job") == "read by a stranger"
+    os.close(fd)
+
+
+def test_a_lock_without_a_reader_is_not_held(place):
+    os.mkfifo(place / "job")
+    reader = os.open(place / "job", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(place / "job", os.O_WRONLY | os.O_NONBLOCK)
+    fcntl.flock(writer, fcntl.LOCK_EX)
+    os.close(reader)
+    found = objects(str(place / "job"))["job"]
+    os.close(writer)
+    assert found["state"] == "locked, not held"
+    assert f"locked by {os.getpid()}" in found["remark"]
+
+
+def test_watchers_are_the_write_ends_open(place, hold, spawn):
+    hold(place / "job")
+    for _ in range(2):
+        spawn("sh", "-c", "exec 9>job; exec sleep 600", cwd=place)
+    until(lambda: len(objects(str(place))["job"]["watchers"]) == 2, "two watchers")
+
+
+def test_a_missing_fifo_is_free_and_status_0(place):
+    status, out = invoke("ls", str(place / "job"))
+    assert status == 0
+    assert re.search(r"job +free .*missing$", out.splitlines()[1])
+
+
+def test_a_regular_file_is_unknown_and_status_2(place):
+    (place / "file").touch()
+    done = ctl("ls", str(place / "file"), str(place / "none"))
+    assert done.returncode == 2
+    assert done.stderr == f"procalivectl: {place}/file: not a FIFO\n"
+    assert "missing" in done.stdout
+
+
+def test_a_fifo_of_others_is_shown_with_all_alone(place):
+    os.mkfifo(place / "other")
+    assert objects(str(place)) == {}
+    assert list(objects("--all", str(place))) == ["other"]
+
+
+def test_a_fifo_of_others_is_never_opened(place, spawn):
+    os.mkfifo(place / "other")
+    # Asleep in open(2): an open of the write end would wake it, and end it.
+    cat = spawn("cat", str(place / "other"))
+    until(lambda: asleep(cat.pid), "cat asleep")
+    objects("--all", str(place))
+    pidfd = os.pidfd_open(cat.pid)
+    assert select.select([pidfd], [], [], 0.3)[0] == []
+    os.close(pidfd)
+
+
+def asleep(pid: int) -> bool:
+    """In cat by now, and sleeping."""
+    name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    return name.endswith("(cat") and rest.split()[0] == "S"
+
+
+def test_directories_are_searched_two_levels_deep_and_links_not_followed(place, hold):
+    (place / "a/b").mkdir(parents=True)
+    for path in (place / "a/near", place / "a/b/far"):
+        hold(path)
+    (place / "link").symlink_to(place / "a/b")
+    assert list(objects(str(place))) == ["near"]
+
+
+def test_a_directory_without_permission_is_shown_and_the_rest_goes_on(place, hold):
+    os.chmod(place, 0o755)
+    (place / "shut").mkdir(mode=0)
+    hold(place / "job", options=("-m", "0622"))
+    with unprivileged():
+        found = objects(str(place))
+    assert found["job"]["state"] == "held"
+    assert (found[""]["state"], found[""]["remark"]) == ("unknown", "Permission denied")
+
+
+def test_a_named_directory_without_permission_is_status_2(place):
+    (place / "shut").mkdir(mode=0)
+    with unprivileged():
+        assert invoke("ls", str(place / "shut"))[0] == 2
+
+
+def test_a_fifo_that_may_not_be_opened_is_unknown_and_not_free(place):
+    os.chmod(place, 0o755)
+    os.mkfifo(place / "job", 0)
+    with unprivileged():
+        assert objects(str(place / "job"))["job"]["state"] == "unknown"
+
+
+def test_a_fifo_that_vanishes_while_it_is_looked_at_is_left_out(place, monkeypatch):
+    os.mkfifo(place / "job")
+    (entry,) = os.scandir(place)
+    os.unlink(place / "job")
+    with pytest.raises(FileNotFoundError):
+        list(survey.Survey()._enter(entry, 1, 0))
+    monkeypatch.setattr(survey.Survey, "_enter", lambda *_: iter([entry.stat()]))
+    assert survey.Survey([str(place)], all=True).look() == []
+
+
+@pytest.mark.parametrize("name", ["[red]x", "a\x1b[31mb", "new\nline", "\udcff"])
+def test_names_with_markup_and_control_characters_are_shown_harmlessly(place, hold, name):
+    hold(place / name)
+    for out in (ctl("ls", str(place)).stdout, in_terminal("ls", str(place), columns=100, NO_COLOR="1")):
+        assert "\x1b[31m" not in out
+        assert len(out.splitlines()) == 2
+    assert ("[red]x" if name[0] == "[" else "\\") in out
+
+
+def test_a_terminal_gets_colours_and_a_pipe_none(place, hold):
+    hold(place / "job")
+    assert "\x1b[32mheld" in in_terminal("ls", str(place), columns=100)
+    assert "\x1b" not in ctl("ls", str(place)).stdout
+
+
+def test_no_color_is_obeyed(place, hold):
+    hold(place / "job")
+    assert "\x1b[32m" not in in_terminal("ls", str(place), columns=100, NO_COLOR="1")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(place, hold, columns):
+    hold(place / ("long" * 12), "sleep", *["600"] * 40)
+    out = in_terminal("ls", str(place), columns=columns, NO_COLOR="1", TERM="xterm")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= columns
+    assert "held" in lines[1]
+    assert "longlong" in lines[1]
+
+
+def test_a_pipe_gets_long_commands_whole(place, hold):
+    hold(place / "job", "sleep", *["600"] * 60)
+    assert ctl("ls", str(place), env=os.environ | {"COLUMNS": "40"}).stdout.count(" 600") == 60
+
+
+def test_nothing_found_is_status_0_and_said_on_standard_error(place):
+    done = ctl("ls", str(place))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"procalivectl: no FIFO of procalive's in {place}\n"
