@@ -1,0 +1,90 @@
+"""What stays: memory and processes while something is held, work done while waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Iterator
+
+import lab
+from peers import Peer, prepare, there
+
+HOLDING = "memory beside the command while it holds"
+WAITING = "memory of a waiter"
+CPU = "waiting for a minute, CPU time"
+SWITCHES = "waiting for a minute, context switches"
+_HOLDERS = (
+    "procalive",
+    "procalive hold -o",
+    "flock",
+    "flock -F",
+    "setlock",
+    "s6-setlock",
+    "lckdo",
+    "s6-svok",
+    "filelock",
+)
+_WAITERS = ("procalive", "C (limit)", "flock", "tail --pid", "pid file, kill -0", "pidwait -f", "filelock", "psutil")
+
+
+def memory(results: lab.Results, parent: str) -> None:
+    lab.say("memory")
+    for peer in there(*_HOLDERS):
+        _add(results, HOLDING, peer, _beside(peer, prepare(tempfile.mkdtemp(dir=parent))))
+    for peer in there(*_WAITERS):
+        with _waiting(peer, parent) as pid:
+            _add(results, WAITING, peer, lab.memory([pid, *lab.descendants(pid)]))
+
+
+def _add(results: lab.Results, group: str, peer: Peer, sizes: tuple[int, int]) -> None:
+    for kind, size in zip(("RSS", "PSS"), sizes):
+        results.add(f"{group}, {kind}", peer.name, [size])
+
+
+def _beside(peer: Peer, d: str) -> tuple[int, int]:
+    """RSS and PSS of all that was started and is not the command itself."""
+    before, command = set(lab.descendants(os.getpid())), lab.job()
+    with lab.Process(peer.command("hold", d, command)) as holder:
+        if "{job}" in peer.hold:
+            lab.until(lambda: lab.runs(holder.pid, command))
+        lab.asleep(holder.pid, children=True)
+        new = [pid for pid in lab.descendants(os.getpid()) if pid not in before]
+        return lab.memory([pid for pid in new if Path(f"/proc/{pid}/comm").read_text() != "sleep\n"])
+
+
+@contextlib.contextmanager
+def _waiting(peer: Peer, parent: str) -> Iterator[int]:
+    d, job = prepare(tempfile.mkdtemp(dir=parent)), lab.job()
+    with lab.Process(peer.command("hold", d, job)) as holder:
+        lab.until(lambda: lab.runs(holder.pid, job))
+        with lab.Process(peer.command("wait", d, job)) as waiter:
+            lab.asleep(waiter.pid, children=True)
+            yield waiter.pid
+
+
+# --- work done while nothing happens -----------------------------------------
+
+
+@contextlib.contextmanager
+def idle(results: lab.Results, parent: str, seconds: float) -> Iterator[None]:
+    """Waiters of each kind that sleep while the body runs, and for `seconds` at least."""
+    with contextlib.ExitStack() as stack:
+        pids = {peer.name: stack.enter_context(_waiting(peer, parent)) for peer in there(*_WAITERS)}
+        begin, before = time.monotonic(), {name: _work(pid) for name, pid in pids.items()}
+        yield
+        time.sleep(max(0.0, begin + seconds - time.monotonic()))
+        passed = time.monotonic() - begin
+        for name, pid in pids.items():
+            cpu, switches = (after - earlier for after, earlier in zip(_work(pid), before[name]))
+            results.add(CPU, name, [cpu / passed * 60])
+            results.add(SWITCHES, name, [switches / passed * 60])
+
+
+def _work(pid: int) -> tuple[float, int]:
+    """Seconds of CPU, ended children included, and voluntary context switches."""
+    own = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    children = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+    return own + sum(map(int, children)) / os.sysconf("SC_CLK_TCK"), lab.switches(pid)[1]
