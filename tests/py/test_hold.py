@@ -1,0 +1,442 @@
+"""procalive.hold: one holder at a time, refusals, and what is left behind."""
+
+import errno
+import fcntl
+import os
+import signal
+import stat
+import threading
+
+import pytest
+from support import NOBODY, eventually, needs_root
+
+import procalive
+
+pytestmark = pytest.mark.usefixtures("leaks_nothing")
+
+
+def mode_of(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+@pytest.fixture(params=[0o000, 0o027, 0o077, 0o777])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+# --- creating ---
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o622, 0o666, 0o400])
+def test_hold_creates_the_fifo_with_exactly_this_mode_whatever_the_umask(fifo, umask, mode):
+    with procalive.hold(fifo, mode=mode):
+        assert mode_of(fifo) == mode
+    assert os.umask(umask) == umask
+
+
+def test_threads_create_fifos_with_exact_modes_at_once(tmp_path, umask, background):
+    modes = {str(tmp_path / f"{mode:o}"): mode for mode in range(0o600, 0o667)}
+    start = threading.Barrier(len(modes))
+    takers = [background(lambda p=p, m=m: (start.wait(), procalive.hold(p, mode=m))[1]) for p, m in modes.items()]
+    for taker in takers:
+        taker.result().release()
+    assert {path: mode_of(path) for path in modes} == modes
+    assert os.umask(umask) == umask
+
+
+def test_hold_creates_with_mode_0600_by_default_and_leaves_that_of_an_old_fifo(fifo):
+    procalive.hold(fifo).release()
+    assert mode_of(fifo) == 0o600
+    os.chmod(fifo, 0o644)
+    procalive.hold(fifo, mode=0o666).release()
+    assert mode_of(fifo) == 0o644
+
+
+def test_hold_raises_file_not_found_with_its_name_where_the_directory_is_missing(tmp_path):
+    path = tmp_path / "missing" / "job.fifo"
+    with pytest.raises(FileNotFoundError, match="no such directory") as caught:
+        procalive.hold(path)
+    assert (caught.value.errno, str(caught.value.filename)) == (errno.ENOENT, str(path))
+
+
+def test_hold_raises_file_not_found_for_the_empty_name_and_creates_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        procalive.hold("")
+    assert not list(tmp_path.iterdir())
+
+
+def test_hold_takes_bytes_and_paths(tmp_path):
+    for path in (tmp_path / "one", os.fsencode(tmp_path / "two"), os.fsencode(tmp_path) + b"/three\xff\n"):
+        with procalive.hold(path) as held:
+            assert held.path == path
+            assert procalive.check(path)
+
+
+# --- refusing ---
+
+
+def test_hold_raises_not_a_fifo_for_a_file_a_directory_and_a_device_and_changes_nothing(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("precious")
+    before = file.stat()
+    for path in (file, tmp_path, "/dev/null"):
+        with pytest.raises(procalive.NotAFifo):
+            procalive.hold(path)
+    assert (file.stat(), file.read_text()) == (before, "precious")
+
+
+def test_hold_refuses_a_symlink_even_to_a_good_fifo(fifo):
+    os.mkfifo(fifo)
+    os.symlink(fifo, fifo + ".link")
+    with pytest.raises(procalive.Refused, match="symbolic link"):
+        procalive.hold(fifo + ".link")
+
+
+def test_hold_refuses_a_dangling_symlink_and_does_not_create_its_target(fifo):
+    os.symlink(fifo, fifo + ".link")
+    with pytest.raises(procalive.Refused):
+        procalive.hold(fifo + ".link")
+    assert not os.path.exists(fifo)
+
+
+@needs_root
+def test_hold_refuses_a_strangers_fifo_in_a_sticky_directory_of_everybody(commons):
+    path = f"{commons}/job.fifo"
+    os.mkfifo(path)
+    os.chown(path, NOBODY, NOBODY)
+    with pytest.raises(procalive.Refused, match="where anybody may create files"):
+        procalive.hold(path)
+    os.chmod(commons, 0o755)
+    procalive.hold(path).release()
+
+
+@needs_root
+def test_a_user_holds_roots_fifo_and_his_own_in_a_sticky_directory(commons, program):
+    os.mkfifo(f"{commons}/roots")
+    os.chmod(f"{commons}/roots", 0o644)
+    code = "become(65534); outcome(lambda: [procalive.hold(p).release() for p in sys.argv[1:]])"
+    assert program(code, f"{commons}/roots", f"{commons}/own").first == "[None, None]"
+
+
+@needs_root
+def test_hold_raises_held_for_one_who_may_read_but_not_write(commons, program):
+    path = f"{commons}/job.fifo"
+    with procalive.hold(path, mode=0o644):
+        assert program("become(65534); outcome(procalive.hold, F)", path).first.startswith("Held ")
+
+
+@needs_root
+def test_hold_raises_permission_error_with_errno_and_name_where_it_may_not_read(commons, program):
+    path = f"{commons}/job.fifo"
+    procalive.hold(path).release()
+    line = program("become(65534); outcome(procalive.hold, F)", path).first
+    assert line == f"PermissionError [Errno {errno.EACCES}] Permission denied: {path!r}"
+
+
+# --- excluding ---
+
+
+def test_hold_raises_held_naming_the_holder(fifo, holder):
+    process = holder(fifo)
+    with pytest.raises(procalive.Held, match=rf"job.fifo: held by {process.pid} \(.+\) for \d+s") as caught:
+        procalive.hold(fifo)
+    assert [(one.pid, one.lock) for one in caught.value.holders] == [(process.pid, True)]
+
+
+def test_hold_raises_held_for_what_the_same_process_holds(fifo):
+    with procalive.hold(fifo), pytest.raises(procalive.Held, match=f"held by {os.getpid()} "):
+        procalive.hold(fifo)
+    procalive.hold(fifo).release()
+
+
+def test_hold_raises_held_while_a_plain_reader_reads(fifo, program):
+    os.mkfifo(fifo)
+    process = program("fd = reader(); say(fd); order()", fifo)
+    with pytest.raises(procalive.Held, match=f"held by {process.pid} "):
+        procalive.hold(fifo)
+
+
+def test_held_is_raised_when_the_timeout_ran_out(fifo, holder):
+    holder(fifo)
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, timeout=0.05)
+
+
+@pytest.mark.parametrize("timeout", [None, 60, float("inf")])
+def test_hold_with_a_timeout_sleeps_until_the_holder_ended_and_then_holds(fifo, holder, background, timeout):
+    process = holder(fifo)
+    taker = background(procalive.hold, fifo, timeout=timeout).asleep()
+    process.kill()
+    with taker.result():
+        assert [one.pid for one in procalive.holders(fifo)] == [os.getpid()]
+
+
+def test_all_who_wait_in_line_get_their_turn_alone(fifo, background):
+    inside = []
+
+    def turn():
+        with procalive.hold(fifo, timeout=None) as held:
+            inside.append(held)
+            assert len(inside) == 1
+            inside.remove(held)
+            return True
+
+    assert all(one.result() for one in [background(turn) for _ in range(20)])
+
+
+def test_shared_holders_exclude_an_exclusive_one_until_the_last_has_gone(fifo, holder):
+    processes = [holder(fifo, "shared") for _ in range(3)]
+    for process in processes:
+        with pytest.raises(procalive.Held):
+            procalive.hold(fifo)
+        process.kill()
+    procalive.hold(fifo).release()
+
+
+def test_an_exclusive_holder_excludes_shared_ones(fifo, holder):
+    process = holder(fifo)
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, shared=True)
+    process.kill()
+    with procalive.hold(fifo, shared=True), procalive.hold(fifo, shared=True):
+        assert procalive.check(fifo)
+
+
+def test_a_shared_contender_waits_for_an_exclusive_holder(fifo, holder, background):
+    process = holder(fifo)
+    takers = [background(procalive.hold, fifo, shared=True, timeout=None).asleep() for _ in range(3)]
+    process.kill()
+    for taker in takers:
+        taker.result().release()
+
+
+CONTENDER = """
+for _ in range(50):
+    with procalive.hold(F, timeout=None):
+        os.close(os.open(F + ".marker", os.O_CREAT | os.O_EXCL))  # fails where another is inside
+        os.unlink(F + ".marker")
+say("alone 50 times")
+"""
+
+
+def test_four_processes_take_it_fifty_times_each_and_never_meet(fifo, program):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as pool:
+        contenders = list(pool.map(lambda _: program(CONTENDER, fifo), range(4)))
+    assert {one.first for one in contenders} == {"alone 50 times"}
+
+
+# --- what somebody else does at the critical moment ---
+
+
+@pytest.mark.parametrize("critical", ["_open_read_end", "_flock"])
+def test_hold_starts_over_where_the_fifo_is_replaced_under_its_hands(fifo, monkeypatch, critical):
+    procalive.hold(fifo).release()
+    real = getattr(procalive, critical)
+
+    def swap(*args):
+        monkeypatch.setattr(procalive, critical, real)
+        os.rename(fifo, fifo + ".old")
+        os.mkfifo(fifo)
+        return real(*args)
+
+    monkeypatch.setattr(procalive, critical, swap)
+    with procalive.hold(fifo) as held:
+        assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
+        assert not procalive.check(fifo + ".old")
+
+
+def test_hold_makes_the_fifo_anew_where_it_is_removed_under_its_hands(fifo, monkeypatch):
+    procalive.hold(fifo).release()
+    real = procalive._open_read_end
+
+    def remove(path):
+        monkeypatch.setattr(procalive, "_open_read_end", real)
+        os.unlink(fifo)
+        return real(path)
+
+    monkeypatch.setattr(procalive, "_open_read_end", remove)
+    with procalive.hold(fifo) as held:
+        assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
+
+
+def test_hold_does_not_follow_a_symlink_that_is_put_in_place_under_its_hands(fifo, monkeypatch):
+    procalive.hold(fifo).release()
+    real = procalive._open_read_end
+
+    def swap(path):
+        os.rename(fifo, fifo + ".old")
+        os.symlink(fifo + ".old", fifo)
+        return real(path)
+
+    monkeypatch.setattr(procalive, "_open_read_end", swap)
+    with pytest.raises(OSError, match="symbolic link"):
+        procalive.hold(fifo)
+
+
+WATCHER = "w = os.open(F, os.O_WRONLY); say('watches'); order(); fcntl.flock(w, fcntl.LOCK_EX); say('locked'); order()"
+
+
+def test_hold_raises_obstructed_with_the_pid_of_a_watcher_that_took_the_lock(fifo, program):
+    with procalive.hold(fifo):
+        watcher = program(WATCHER, fifo)
+    watcher.tell()
+    assert watcher.heard() == "locked"
+    with pytest.raises(procalive.Obstructed, match=rf"locked by {watcher.pid} \(.+\), which does not read") as caught:
+        procalive.hold(fifo, timeout=60)
+    assert caught.value.pid == watcher.pid
+    watcher.kill()
+    procalive.hold(fifo).release()
+
+
+def test_obstructed_has_no_pid_where_proc_locks_names_none(fifo, program, monkeypatch):
+    monkeypatch.setattr(procalive, "_lock_owner", lambda _found: None)
+    with procalive.hold(fifo):
+        watcher = program(WATCHER, fifo)
+    watcher.tell()
+    watcher.heard()
+    with pytest.raises(procalive.Obstructed, match="a process that cannot be seen") as caught:
+        procalive.hold(fifo)
+    assert caught.value.pid is None
+
+
+def test_a_watcher_that_took_the_lock_beside_a_living_reader_makes_it_held_not_obstructed(fifo, program):
+    os.mkfifo(fifo)
+    program("fd = reader(); say(fd); order()", fifo)
+    watcher = program(WATCHER, fifo)
+    watcher.tell()
+    watcher.heard()
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo)
+
+
+def test_hold_raises_emfile_with_the_name_and_holds_nothing_where_descriptors_ran_out(fifo, program):
+    code = "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3)); outcome(procalive.hold, F); order()"
+    assert program(code, fifo).first == f"OSError [Errno {errno.EMFILE}] Too many open files: {fifo!r}"
+    assert not procalive.check(fifo)
+
+
+# --- holding ---
+
+
+def test_holds_of_several_fifos_nest(tmp_path):
+    paths = [tmp_path / str(number) for number in range(5)]
+    with procalive.hold(paths[0]), procalive.hold(paths[1]):
+        with procalive.hold(paths[2]):
+            assert [procalive.check(path) for path in paths] == [True, True, True, False, False]
+        assert not procalive.check(paths[2])
+    assert not any(map(procalive.check, paths))
+
+
+def test_the_descriptor_is_close_on_exec_so_a_child_that_execs_does_not_hold(fifo, program):
+    code = "h = procalive.hold(F); p = subprocess.Popen(['sleep', '60'], close_fds=False); say(p.pid); order()"
+    process = program(code, fifo)
+    process.kill()
+    assert os.path.exists(f"/proc/{process.first}")
+    assert procalive.check(fifo) is False
+
+
+def test_a_forked_child_that_does_not_exec_keeps_the_lock_too(fifo, program):
+    process = program("h = procalive.hold(F)\nif os.fork(): say(0); order()\nelse: time.sleep(60)", fifo)
+    child = next(one.pid for one in procalive.holders(fifo) if one.pid != process.pid)
+    process.kill()
+    with pytest.raises(procalive.Held, match=f"held by {child} "):
+        procalive.hold(fifo)
+    os.kill(child, signal.SIGKILL)
+    procalive.hold(fifo, timeout=None).release()
+
+
+def test_release_lets_go_by_closing_and_may_be_called_twice(fifo):
+    held = procalive.hold(fifo)
+    fd = held.fd
+    held.release()
+    held.release()
+    assert held.fd == -1
+    assert not procalive.check(fifo)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+def test_release_by_hand_leaves_alone_what_has_the_number_since(fifo):
+    with procalive.hold(fifo) as held:
+        held.release()
+        other = os.open(os.devnull, os.O_RDONLY)
+    os.close(other)
+
+
+def test_an_exception_inside_lets_go(fifo):
+    with pytest.raises(ZeroDivisionError), procalive.hold(fifo):
+        _ = 1 / 0
+    assert not procalive.check(fifo)
+
+
+def test_hold_beats_once_at_its_start(fifo):
+    os.mkfifo(fifo)
+    os.utime(fifo, (1000, 1000))
+    with procalive.hold(fifo):
+        assert procalive.check(fifo, max_age=3600) is True
+
+
+def test_hold_locks_the_very_descriptor_that_reads(fifo, program):
+    with procalive.hold(fifo) as held:
+        assert fcntl.fcntl(held.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        assert not os.get_inheritable(held.fd)
+        code = "outcome(fcntl.flock, reader(), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        assert program(code, fifo).first.startswith("BlockingIOError")
+
+
+# --- the holder link ---
+
+
+def test_the_holder_link_leads_to_the_fifo_while_it_is_held_and_no_longer(fifo, holder):
+    process = holder(fifo)
+    assert os.readlink(fifo + ".holder").startswith(f"/proc/{process.pid}/fd/")
+    assert os.path.samefile(fifo + ".holder", fifo)
+    process.kill()
+    assert not os.path.exists(fifo + ".holder")
+
+
+def test_a_new_holder_replaces_the_link_and_one_that_a_killed_holder_left_half_made(fifo, holder):
+    for name in ("job.fifo.holder", "job.fifo.holder.new"):
+        os.symlink("/proc/1/fd/0", os.path.join(os.path.dirname(fifo), name))
+    process = holder(fifo)
+    assert os.readlink(fifo + ".holder").startswith(f"/proc/{process.pid}/fd/")
+    assert not os.path.lexists(fifo + ".holder.new")
+
+
+def test_a_file_of_somebody_that_has_the_links_name_is_left_alone(fifo):
+    with open(fifo + ".holder", "w") as file:
+        file.write("precious")
+    procalive.hold(fifo).release()
+    with open(fifo + ".holder") as file:
+        assert file.read() == "precious"
+
+
+@needs_root
+def test_a_link_that_cannot_be_left_is_no_error(commons, program):
+    path = f"{commons}/job.fifo"
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    os.chmod(commons, 0o755)
+    process = program("become(65534); h = procalive.hold(F); say('held'); order()", path)
+    assert process.first == "held"
+    assert not os.path.lexists(path + ".holder")
+    assert procalive.check(path)
+
+
+def test_hold_and_its_refusals_leave_the_signals_of_the_program_alone(fifo):
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    with procalive.hold(fifo), pytest.raises(procalive.Held):
+        procalive.hold(fifo, timeout=0.01)
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == handlers
+
+
+def test_fifty_holds_and_fifty_refusals_leak_no_descriptor(fifo):
+    for _ in range(50):
+        with procalive.hold(fifo), pytest.raises(procalive.Held):
+            procalive.hold(fifo)
+    eventually(lambda: not procalive.check(fifo))
