@@ -1,0 +1,19 @@
+#!/bin/sh
+# daemon.sh start COMMAND [ARG]... | stop | status: an init script without a pid file.
+set -eu
+
+fifo=${XDG_RUNTIME_DIR:-/run}/daemon.fifo
+case ${1-} in
+start)
+    shift
+    # Two starts at once are no race: one of the two holds quietly fails.
+    setsid procalive hold -q "$fifo" -- "$@" </dev/null >/dev/null 2>&1 &
+    procalive wait --up -t 10 "$fifo"
+    ;;
+stop) procalive kill -k 10 "$fifo" || [ $? = 1 ] ;; # 1: it was not running
+status) procalive check -v "$fifo" ;;
+*)
+    echo "usage: daemon.sh start COMMAND [ARG]... | stop | status" >&2
+    exit 2
+    ;;
+esac

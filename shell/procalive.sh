@@ -1,0 +1,276 @@
+# shellcheck shell=sh disable=SC3013 # test -ef: POSIX has it since 2024, every shell named below did before
+# procalive.sh: procalive's verbs inside a shell script.  To be sourced, by any
+# POSIX shell (dash, bash, zsh, ksh93, mksh, yash, busybox sh); procalive.sh(3)
+# is the manual.
+#
+#   procalive_check FIFO          0 alive, 1 not alive, 2 cannot tell
+#   procalive_guard FIFO [SECS]   this shell holds FIFO from now on; 75 if another does
+#   procalive_release             let go before the shell ends
+#   procalive_wait FIFO [SECS]    sleep until nobody holds FIFO; 124 if it takes longer
+#   procalive_beat                tell `procalive check --max-age` that all is well
+#
+# These are stable; the other names, procalive_ too, are not.  Sourcing does
+# nothing but define functions, and none of them exits the shell.
+
+# --- check -------------------------------------------------------------------
+
+procalive_check() {
+    # Builtins alone, for no fork; one test, for the time it takes.  The link
+    # leads through /proc to the FIFO just as long as the holder that left it
+    # keeps it open.  It may only say yes; on any other answer, and for a second
+    # operand (the slash makes the first no FIFO), the FIFO itself is asked.
+    # shellcheck disable=SC2166 # -a: with .holder no name can be taken for an operator
+    [ "${1-}.holder${2+/}" -ef "${1-}" -a -h "${1-}.holder" -a -p "${1-}.holder" ] || procalive_ask "$@"
+}
+
+# By an open(2) of the write end that does not block, which no redirection is.
+procalive_ask() {
+    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
+    if [ "$#" != 1 ]; then
+        procalive_fail "usage: procalive_check FIFO"
+    # A regular file opens too, and would read as alive for ever.
+    elif [ -e "$1" ] && [ ! -p "$1" ]; then
+        procalive_fail "$1: not a FIFO"
+    elif [ -n "${ZSH_VERSION-}" ] && procalive_sysopen "$1"; then
+        return 0
+    else
+        procalive_dd "$1"
+    fi
+}
+
+# zsh's open, without a fork.  Why it failed is told in words of the locale only.
+procalive_sysopen() {
+    zmodload zsh/system 2>/dev/null || return
+    sysopen -w -o nonblock,cloexec -u procalive_end -- "$1" 2>/dev/null || return
+    emulate -L zsh # sh's ways forbid the braces
+    eval 'exec {procalive_end}>&-'
+}
+
+procalive_dd() {
+    if procalive_answer=$(LC_ALL=C command dd if=/dev/null of="$1" oflag=nonblock conv=nocreat,notrunc status=none 2>&1); then
+        return 0
+    fi
+    case $procalive_answer in
+    "dd: failed to open '': "*) procalive_fail ": No such file or directory" ;;
+    *"': No such device or address" | *"': No such file or directory") return 1 ;;
+    "dd: failed to open "*) procalive_fail "$1: ${procalive_answer##*"': "}" ;;
+    *) procalive_run check -- "$1" ;; # not GNU's dd
+    esac
+}
+
+# --- guard -------------------------------------------------------------------
+
+# Here /proc/self is this very shell, for builtins open it; $$ would be wrong in
+# a subshell.
+#
+# The read end is opened only where the probe said dead, and procalive_wait does
+# the sleeping: guards that slept with an open read end would look alive to
+# everybody, and hide the hand-over from procalive_wait, `hold -w` and `kill`.
+procalive_guard() {
+    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
+    if [ "$#" != 1 ] && [ "$#" != 2 ]; then
+        procalive_fail "usage: procalive_guard FIFO [SECS]"
+        return
+    fi
+    procalive_start "${2-0}" || return
+    while :; do
+        procalive_status=0
+        procalive_try "$1" || procalive_status=$?
+        case $procalive_status in
+        0) break ;;
+        1) ;; # lost a race: look again
+        75) procalive_sleep "$1" "${2-0}" || return ;;
+        *) return 2 ;;
+        esac
+    done
+    procalive_publish "$1"
+}
+
+procalive_start() {
+    procalive_choose || return
+    if [ -e "/proc/self/fd/$procalive_fd" ]; then
+        procalive_fail "descriptor $procalive_fd is in use; set PROCALIVE_GUARD_FD to another digit"
+    elif ! IFS=' ' read -r procalive_since procalive_rest </proc/uptime; then
+        procalive_fail "procalive_guard needs /proc"
+    elif ! procalive_rest=$(procalive_left "$1"); then
+        procalive_fail "$1: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)"
+    else
+        procalive_races=0
+    fi
+}
+
+# One digit: a redirection takes no more in most shells.
+procalive_choose() {
+    procalive_fd=${PROCALIVE_GUARD_FD:-9}
+    case $procalive_fd in
+    [3-9]) ;;
+    *) procalive_fail "PROCALIVE_GUARD_FD: $procalive_fd: not a digit from 3 to 9" ;;
+    esac
+}
+
+# 0: held from now on; 1: look again; 75: another holds; 2: an error.
+procalive_try() {
+    procalive_prepare "$1" || return
+    procalive_status=0
+    procalive_check "$1" || procalive_status=$?
+    case $procalive_status in
+    0) return 75 ;;
+    1) procalive_take "$1" ;;
+    *) return 2 ;;
+    esac
+}
+
+# The refusals of `procalive hold`.
+procalive_prepare() {
+    if [ ! -e "$1" ] && [ ! -h "$1" ] &&
+        ! procalive_answer=$(LC_ALL=C command mkfifo -m 600 -- "$1" 2>&1) && [ ! -e "$1" ]; then
+        procalive_fail "$1: cannot be created: ${procalive_answer##*: }"
+    elif [ -h "$1" ]; then
+        procalive_fail "$1: a symbolic link; name the FIFO itself"
+    elif [ ! -e "$1" ]; then
+        return 1
+    elif [ ! -p "$1" ]; then
+        procalive_fail "$1: not a FIFO"
+    elif procalive_planted "$1"; then
+        procalive_fail "$1: belongs to another user, in a directory where anybody may create files"
+    fi
+}
+
+# In /tmp anybody can put a FIFO in place, keep it open and block the script.
+procalive_planted() {
+    case $1 in
+    /*) procalive_path=$1 ;;
+    *) procalive_path=./$1 ;;
+    esac
+    [ ! -O "$1" ] && [ -k "${procalive_path%/*}/" ] && [ -z "$(command find "$procalive_path" -prune -user 0)" ]
+}
+
+procalive_take() {
+    if ! eval "command exec $procalive_fd<>\"\$1\"" 2>/dev/null; then
+        procalive_fail "$1: cannot be opened for reading and writing; see CAVEATS in procalive.sh(3)"
+        return
+    fi
+    procalive_status=0
+    procalive_lock "$1" || procalive_status=$?
+    # Unlinked or replaced meanwhile: what we locked is nobody's FIFO, or a file
+    # that <> has created.
+    if [ "$procalive_status" = 0 ] && [ -p "$1" ] && [ "/proc/self/fd/$procalive_fd" -ef "$1" ]; then
+        return 0
+    fi
+    eval "command exec $procalive_fd>&-"
+    [ "$procalive_status" != 0 ] || return 1
+    return "$procalive_status"
+}
+
+# 0: locked; 1: another has the lock; 2: an error.
+procalive_lock() {
+    procalive_status=0
+    # ksh93 and mksh pass on to commands only what is redirected there.
+    if command -v flock >/dev/null 2>&1; then
+        eval "command flock -x -n $procalive_fd $procalive_fd<&$procalive_fd" || procalive_status=$?
+    else
+        procalive_found || return
+        eval "command procalive hold --fd $procalive_fd -q -E 1 -- \"\$1\" $procalive_fd<&$procalive_fd" || procalive_status=$?
+    fi
+    [ "$procalive_status" -le 1 ] || return 2
+    # No holder can come and go unseen this often.
+    procalive_races=$((procalive_races + procalive_status))
+    if [ "$procalive_races" -gt 100 ]; then
+        procalive_fail "$1: locked by a process that does not read it: not held, yet nobody can hold it; end that process"
+        return
+    fi
+    return "$procalive_status"
+}
+
+# As `hold` does: a beat, the link for checks that do not fork, the environment.
+procalive_publish() {
+    case $1 in
+    /*) procalive_path=$1 ;;
+    *) procalive_path=${PWD%/}/$1 ;;
+    esac
+    command touch -c -- "$procalive_path" 2>/dev/null || :
+    if [ -h "$procalive_path.holder" ] || [ ! -e "$procalive_path.holder" ]; then
+        IFS=' ' read -r procalive_pid procalive_rest </proc/self/stat
+        command ln -sfn -- "/proc/$procalive_pid/fd/$procalive_fd" "$procalive_path.holder" 2>/dev/null || :
+    fi
+    eval "procalive_outer_$procalive_fd=\${PROCALIVE_FD-}:\${PROCALIVE_FIFO-}"
+    export PROCALIVE_FD="$procalive_fd" PROCALIVE_FIFO="$procalive_path"
+}
+
+procalive_release() {
+    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
+    procalive_choose || return
+    eval "procalive_rest=\${procalive_outer_$procalive_fd-}"
+    [ "$procalive_rest" ] || return 0
+    eval "command exec $procalive_fd>&-"
+    # What an outer `hold` or guard had said is true again.
+    unset "procalive_outer_$procalive_fd" PROCALIVE_FD PROCALIVE_FIFO
+    [ "${procalive_rest%%:*}" = "" ] || export PROCALIVE_FD="${procalive_rest%%:*}"
+    [ "${procalive_rest#*:}" = "" ] || export PROCALIVE_FIFO="${procalive_rest#*:}"
+}
+
+# --- wait, beat --------------------------------------------------------------
+
+procalive_wait() {
+    case $# in
+    1) procalive_run wait -- "$1" ;;
+    2) procalive_run wait -t "$2" -- "$1" ;;
+    *) procalive_fail "usage: procalive_wait FIFO [SECS]" ;;
+    esac
+}
+
+procalive_beat() {
+    [ -z "${PROCALIVE_FIFO-}" ] || command touch -c -- "$PROCALIVE_FIFO" || return 2
+}
+
+# Sleep while another holds: 0 when it has let go, 75 when the time ran out.
+procalive_sleep() {
+    procalive_rest=$(procalive_left "$2")
+    [ "$procalive_rest" != 0 ] || return 75
+    procalive_status=0
+    procalive_wait "$1" "$procalive_rest" || procalive_status=$?
+    case $procalive_status in
+    0) ;;
+    124) return 75 ;;
+    *) return 2 ;;
+    esac
+}
+
+# What is left of SECS, counted from $procalive_since; not 0 if it is no time.
+procalive_left() {
+    case $1 in
+    0 | inf) printf '%s\n' "$1" ;;
+    *)
+        # With csh_junkie_quotes zsh takes only lines that end in a backslash.
+        command awk -v "secs=$1" -v "since=$procalive_since" 'BEGIN { \
+            if (secs !~ /^([0-9]+[.]?[0-9]*|[.][0-9]+)[smhd]?$/) exit 1; \
+            size["m"] = 60; size["h"] = 3600; size["d"] = 86400; \
+            unit = substr(secs, length(secs)); \
+            getline now < "/proc/uptime"; \
+            left = since - now + secs * (unit in size ? size[unit] : 1); \
+            print (left > 0 ? left : 0) \
+        }'
+        ;;
+    esac
+}
+
+# --- all ---------------------------------------------------------------------
+
+procalive_run() {
+    procalive_found || return
+    command procalive "$@"
+}
+
+procalive_found() {
+    command -v procalive >/dev/null 2>&1 || procalive_fail "procalive is not on the PATH ($PATH), and needed here"
+}
+
+# One line, whatever is in a name; and the status for "cannot tell".
+procalive_fail() {
+    procalive_rest=$(printf '%s' "$1" | command tr '\001-\037\177' '?')
+    case $procalive_rest in
+    :*) printf "procalive: ''%s\n" "$procalive_rest" >&2 ;;
+    *) printf 'procalive: %s\n' "$procalive_rest" >&2 ;;
+    esac
+    return 2
+}

@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # scripts for other shells are quoted; helper.bash assigns
+# procalive_guard and procalive_release.
+#
+# What may happen between a waiting guard G, the holder H and a third party:
+#   H ends, G wakes, C takes the FIFO first     G's next probe says alive: it sleeps again, for what is left
+#   G and C both probe "dead" and open          one gets the lock; the other closes, probes, says 75
+#   C probes while G has opened, not yet locked C says 75; G gets the lock, or whoever had it at that moment did
+#   H ends while W is in `procalive wait`       W returns, for G has no read end open before H is gone
+#   somebody replaces the FIFO before the lock  the inodes differ: G closes and starts over
+
+load helper
+bats_require_minimum_version 1.5.0
+
+# guarded SHELL FIFO: a shell that holds it until it is killed; returns when it does.
+guarded() {
+    rm -f ready
+    start sh_run "$1" 'procalive_guard "$1"; echo "$PROCALIVE_FIFO" >ready; stay' "$2"
+    soon test -s ready
+}
+
+# end: end the last guarded shell with KILL, and wait until it has let go.
+end() {
+    kill -KILL "$(procalive who --json F | sed 's/.*"pid": \([0-9]*\).*/\1/')"
+    soon bash -c '! procalive check F'
+}
+
+@test "guard is 0 and makes the calling shell the holder, until it ends" {
+    every_shell "0 0 75 $PWD/F 1 same" 'st procalive_guard F; st procalive check F; st procalive hold -q F -- true
+        printf "%s " "$PROCALIVE_FIFO"; procalive who --json F | grep -c "\"pid\": $$,.*\"lock\": true" | tr "\n" " "
+        [ "$(readlink F.holder)" = "/proc/$$/fd/9" ] && echo same'
+    run -1 procalive check F
+}
+
+@test "guard creates the FIFO with mode 0600, whatever the umask" {
+    every_shell "600" 'rm -f F; umask 002; procalive_guard F; stat -c %a F'
+}
+
+@test "guard takes names with spaces, dashes, globs and newlines" {
+    for name in "a b" -x '*' '(' '!' $'new\nline' '$(id)'; do
+        every_shell "0 0 1 " 'st procalive_guard "$1"; st procalive_check "$1"; procalive_release; st procalive_check "$1"' "$name"
+    done
+}
+
+@test "guard is 75 and check 0 in every shell, whichever shell holds" {
+    for shell in "${shells[@]}"; do
+        command -v "$shell" >/dev/null || continue
+        guarded "$shell" F
+        every_shell "75 0 " 'st procalive_guard F; st procalive_check F'
+        run -75 procalive hold -q F -- true
+        run python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import procalive; print(procalive.check("F")); procalive.hold("F")' "$top"
+        [[ $output == True*Held:* ]]
+        end
+    done
+}
+
+@test "guard is 75 while the command or the module holds" {
+    hold F
+    every_shell "75 0 " 'st procalive_guard F; st procalive_check F'
+    start python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import procalive, time; h = procalive.hold("G"); time.sleep(300)' "$top"
+    soon test G.holder -ef G
+    every_shell "75 0 " 'st procalive_guard G; st procalive_check G'
+}
+
+@test "guard is 75 when SECS run out, and 0 once the holder has ended" {
+    hold F
+    every_shell "75 75 " 'st procalive_guard F 0.2; st procalive_guard F .003m'
+    for shell in "${shells[@]}"; do
+        command -v "$shell" >/dev/null || continue
+        hold G && holder=$!
+        start sh_run "$shell" 'procalive_guard G 1h && echo $$ >got; stay'
+        soon pgrep -f "wait -t [0-9.]* -- G" >/dev/null
+        kill "$holder"
+        soon test -s got
+        procalive kill -k 5 G && rm got
+    done
+}
+
+@test "a waiting guard does not hide the end of the holder from wait" {
+    hold F && holder=$!
+    start sh_run dash 'procalive_guard F inf && echo >got; stay'
+    start bash -c 'procalive wait F && echo >ended'
+    for arguments in "wait -t inf -- F" "wait F"; do soon pgrep -f "procalive.$arguments|$arguments" >/dev/null; done
+    kill "$holder"
+    soon test -e got -a -e ended
+    procalive check F
+}
+
+@test "kill -9 of the guarded shell frees the FIFO" {
+    for shell in "${shells[@]}"; do
+        command -v "$shell" >/dev/null || continue
+        guarded "$shell" F
+        procalive check F
+        end
+        every_shell "1 0 " 'st procalive_check F; st procalive_guard F'
+    done
+}
+
+@test "sixteen shells that contend never hold together, and each has its turn" {
+    work='i=0; while [ $i -lt 5 ]; do procalive_guard F 60; mkdir inside || echo overlap; rmdir inside; echo >>turns; procalive_release; i=$((i+1)); done'
+    workers=()
+    for shell in "${shells[@]}" "${shells[@]}" dash bash; do
+        command -v "$shell" >/dev/null || continue
+        sh_run "$shell" "$work" >>log 2>&1 3>&- &
+        workers+=($!)
+    done
+    wait "${workers[@]}" # not for the watch that bats itself keeps
+    [ ! -s log ] || { cat log && return 1; }
+    [ $(($(wc -l <turns) % 5)) = 0 ] && [ "$(wc -l <turns)" -ge 20 ]
+}
+
+@test "guard is 2 where it must refuse, and creates nothing" {
+    mkdir dir && touch file && mkfifo fifo && ln -s fifo link
+    no=": a symbolic link; name the FIFO itself"
+    every_shell "procalive: link$no
+procalive: dir: not a FIFO
+procalive: file: not a FIFO
+procalive: '': cannot be created: No such file or directory
+procalive: none/F: cannot be created: No such file or directory
+procalive: 5x: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)
+procalive: usage: procalive_guard FIFO [SECS]
+2222222" 'for args in link dir file "" none/F "new 5x"; do IFS=" "; case $args in new*) procalive_guard new 5x;; *) procalive_guard "$args" ;; esac && echo taken || printf %s $? >>out; done
+        procalive_guard || printf %s $? >>out; cat out; rm out; [ ! -e new ]'
+}
+
+@test "guard is 2 when its descriptor is in use, and closes nothing" {
+    every_shell "procalive: descriptor 9 is in use; set PROCALIVE_GUARD_FD to another digit
+2 still open 0 procalive: PROCALIVE_GUARD_FD: 99: not a digit from 3 to 9
+2 " 'echo "still open" >file; exec 9<file; st procalive_guard F; read -r line <&9; printf "%s " "$line"
+        PROCALIVE_GUARD_FD=8; st procalive_guard F; PROCALIVE_GUARD_FD=99; st procalive_guard G'
+}
+
+@test "guard is 2 and names the culprit when a process that does not read has the lock" {
+    mkfifo F
+    start python3 -c 'import fcntl, os, time
+r = os.open("F", os.O_RDONLY | os.O_NONBLOCK); w = os.open("F", os.O_WRONLY); os.close(r)
+fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
+    soon test -s ready
+    run sh_run dash 'st procalive_guard F'
+    [[ $output == *"locked by a process that does not read it"*"2 " ]]
+}
+
+@test "guard is 2 for a stranger's FIFO in a sticky directory, 0 for one of root's" {
+    need_root
+    mkdir -m 1777 tmp && mkfifo tmp/F tmp/G && chown nobody tmp/F
+    every_shell "procalive: tmp/F: belongs to another user, in a directory where anybody may create files
+2 0 " 'st procalive_guard tmp/F; st procalive_guard tmp/G'
+}
+
+@test "guard leaves no link in a directory that it may not write, and all else works" {
+    need_root && need runuser
+    mkdir -m 755 ro && mkfifo -m 666 ro/F && chmod 711 . ..
+    cp "$PROCALIVE_SH" lib.sh
+    run -0 runuser -u nobody -- bash -c '. ./lib.sh; procalive_guard ro/F; echo $?; procalive_check ro/F; echo $?; ls ro' 3>&-
+    [ "$output" = $'0\n0\nF' ]
+}
+
+@test "guard keeps its hands off a file or directory in the place of the link" {
+    mkfifo F && echo mine >F.holder
+    every_shell "0 0 mine" 'st procalive_guard F; st procalive_check F; cat F.holder'
+    rm F.holder && mkdir F.holder
+    every_shell "0 0 " 'st procalive_guard F; st procalive_check F; ls F.holder'
+}
+
+@test "guard without flock locks by procalive hold --fd" {
+    tools tr printf mkfifo touch ln cat
+    every_shell "0 0 75 /proc/self" 'p=$PATH; PATH=$PWD/tools; st procalive_guard F; PATH=$p; st procalive check F; st procalive hold -q F -- true
+        [ "$(readlink F.holder)" = "/proc/$$/fd/9" ] && echo /proc/self'
+    hold G && rm -f tools/procalive
+    every_shell "75 procalive: procalive is not on the PATH ($PWD/tools), and needed here
+2 " 'PATH=$PWD/tools:$1; st procalive_guard G; PATH=$PWD/tools; st procalive_guard H' "$(dirname "$(type -P dd)")"
+}
+
+@test "guard in a subshell lasts as long as the subshell" {
+    every_shell "0 1 " '(procalive_guard F; [ F.holder -ef F ]; procalive who F >/dev/null; st procalive_check F); st procalive_check F'
+}
+
+@test "release lets go, and restores what an outer hold had said" {
+    every_shell "0 1 75 /outer 701" 'export PROCALIVE_FIFO=/outer PROCALIVE_FD=701; procalive_release; procalive_guard F; st procalive_check F
+        procalive_release; st procalive_check F; procalive_release; printf "75 %s %s\n" "$PROCALIVE_FIFO" "$PROCALIVE_FD"'
+    every_shell "unset" 'procalive_guard F; procalive_release; echo "${PROCALIVE_FIFO-unset}"'
+}
+
+@test "release in a child leaves the FIFO to the shell alone" {
+    every_shell "0 1 " 'rm -f go; mkfifo go; (procalive_guard F; (procalive_release; echo >go; exec sleep 2) & read -r line <go; st procalive_check F); st procalive_check F'
+}
+
+@test "guard does not lock a FIFO that was replaced before the lock" {
+    tools tr printf mkfifo touch ln cat rm dd
+    printf '#!/bin/sh\n[ -e once ] || { >once; rm F; mkfifo F; }\nPATH=%s exec flock "$@"\n' "$PATH" >tools/flock && chmod +x tools/flock
+    every_shell "0 75 " 'rm -f once; p=$PATH; PATH=$PWD/tools; st procalive_guard F; PATH=$p; st procalive hold -q F -- true'
+}

@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # scripts for other shells are quoted; helper.bash assigns
+# The examples, units and completions, each as it stands.
+
+load helper
+bats_require_minimum_version 1.5.0
+
+examples=$top/shell/examples
+
+# --- examples ---
+
+@test "reexec.sh runs its job once at a time, and 75 says who is in the way" {
+    start "$examples/reexec.sh" 300
+    soon procalive check reexec.fifo
+    run -75 "$examples/reexec.sh" 300
+    [[ $output == *"held by $! "* ]]
+    procalive kill -k 5 reexec.fifo
+    run -0 "$examples/reexec.sh" 0
+}
+
+@test "guard.sh is 75 while another run goes on, and waits for it where WAIT says so" {
+    start "$examples/guard.sh" 300
+    soon procalive check guard.fifo
+    run -75 "$examples/guard.sh" 0
+    [[ $output == *"another run goes on"* ]]
+    start env WAIT=1m "$examples/guard.sh" 0
+    procalive kill -k 5 guard.fifo
+    soon bash -c '! procalive check guard.fifo'
+}
+
+@test "daemon.sh starts once, tells its status, and stops" {
+    run -1 "$examples/daemon.sh" status
+    "$examples/daemon.sh" start sleep 300 3>&-
+    "$examples/daemon.sh" start sleep 300 3>&-
+    run -0 "$examples/daemon.sh" status
+    [[ $output == *"alive, held by"*"(sleep)"* ]]
+    [ "$(procalive who --json daemon.fifo | wc -l)" = 1 ]
+    "$examples/daemon.sh" stop
+    run -1 "$examples/daemon.sh" status
+    "$examples/daemon.sh" stop
+    run -2 "$examples/daemon.sh"
+}
+
+@test "stage.sh runs its command when the stage before it is over, and with its status" {
+    start "$examples/stage.sh" extract none sleep 300
+    soon procalive check extract.fifo
+    start bash -c '"$1" load extract sh -c "exit 7"; echo $? >status' bash "$examples/stage.sh"
+    soon pgrep -f "wait -t 1h $PWD/extract.fifo" >/dev/null
+    [ ! -e status ]
+    procalive kill extract.fifo
+    soon grep -qx 7 status
+}
+
+@test "watchdog.sh restarts a job that misses its beat, and ends with the job's status" {
+    job='[ ! -e second ] || exit 5; >second; sleep 300'
+    run -5 timeout 60 "$examples/watchdog.sh" 1 sh -c "$job" 3>&-
+    [ "$output" = "watchdog.sh: sh was hung; starting it again" ]
+}
+
+@test "watchdog.sh leaves a job alone that beats" {
+    job='for i in 1 2 3 4 5 6; do touch -c "$PROCALIVE_FIFO"; sleep 0.5; done'
+    run -0 timeout 60 "$examples/watchdog.sh" 2 sh -c "$job" 3>&-
+    [ "$output" = "" ]
+}
+
+# --- systemd ---
+
+# units: copies whose paths exist here.
+units() {
+    mkdir -p units bin
+    printf '#!/bin/sh\nexec true\n' >bin/job && chmod +x bin/job
+    for unit in "$top"/shell/systemd/*.service "$top"/shell/systemd/*.timer; do
+        sed "s,/usr/local/bin/procalive,$top/bin/procalive,; s,/usr/local/bin/job,$PWD/bin/job,; s,/run/procalive/,$PWD/," "$unit" >"units/${unit##*/}"
+    done
+}
+
+@test "the units pass systemd-analyze verify without a word" {
+    need systemd-analyze
+    units
+    run -0 systemd-analyze verify --man=no units/*
+    [ "$output" = "" ]
+}
+
+@test "ExecCondition is 0 when dead, 1 (skip) when held, 255 (fail) when it cannot be told" {
+    units
+    line=$(sed -n "s/^ExecCondition=.bin.sh -c '\(.*\)'/\1/p" units/procalive-job.service)
+    run -0 sh -c "${line//\$\$/\$}"
+    hold job.fifo
+    run -1 sh -c "${line//\$\$/\$}"
+    kill "$!" && rm job.fifo* && mkdir job.fifo
+    run -255 sh -c "${line//\$\$/\$}"
+}
+
+@test "ExecStart becomes the job under the same PID" {
+    units
+    printf '#!/bin/sh\necho $$ >pid; exec sleep 300\n' >bin/job
+    line=$(sed -n 's/^ExecStart=//p' units/procalive-job.service)
+    start sh -c "exec $line"
+    soon grep -qx "$!" pid
+}
+
+@test "tmpfiles.d makes the directory for FIFOs" {
+    need systemd-tmpfiles
+    need_root
+    mkdir root
+    systemd-tmpfiles --create --root="$PWD/root" "$top/shell/systemd/procalive.conf"
+    [ "$(stat -c %a root/run/procalive)" = 755 ]
+}
+
+# --- completions ---
+
+completions=$top/shell/completions
+
+@test "the completions are what the parser gives today" {
+    python=$top/tests/.venv/bin/python
+    "$python" -c 'import shtab' 2>/dev/null || skip "no shtab in tests/.venv"
+    version=$("$python" -c 'import shtab; print(shtab.__version__)')
+    grep -q "^# shtab $version:" "$completions/_procalive" || skip "made by another version than shtab $version"
+    mkdir new && "$python" "$completions/generate" new
+    for name in new/*; do diff "$completions/${name#*/}" "$name"; done
+}
+
+@test "every verb and option of procalive -h is in every completion" {
+    for verb in hold check wait who kill; do
+        for option in $(procalive "$verb" -h | grep -oE '^  --?[a-zA-Z-]+' | grep -v -- -h); do
+            name=${option#-} && name=${name#-}
+            grep -qE "_${verb}_option_strings=.*[( ]${option}[ )]" "$completions/procalive.bash-completion"
+            sed -n "/_${verb}_options=/,/^)/p" "$completions/_procalive" | grep -qF -- "\"${option}["
+            grep -qE "_using $verb' -[sl] $name " "$completions/procalive.fish"
+        done
+    done
+}
+
+@test "bash completes verbs, options and FIFOs" {
+    need bash
+    mkfifo job.fifo
+    run -0 bash -c '. "$1/procalive.bash-completion"
+        try() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && _shtab_procalive 2>/dev/null; echo "${COMPREPLY[*]}"; }
+        try procalive ch; try procalive check jo; try procalive hold --f; try procalive kill -s TERM jo' bash "$completions"
+    [ "$output" = $'check\njob.fifo\n--fd\njob.fifo' ]
+}
+
+@test "zsh completes verbs, options and FIFOs" {
+    need zsh
+    mkfifo job.fifo
+    cat >try.zsh <<'END'
+zmodload zsh/zpty
+zpty z 'zsh -f -i'
+zpty -w z "stty -echo; fpath=($1 \$fpath); autoload -U compinit; compinit -u -D; bindkey '^I' complete-word; procalive() { print -r -- \"GOT \$* END\" }; PS1=; print READY"
+zpty -r -m z l '*READY*'
+for line in 'ch' 'check jo' 'hold --f' 'kill -s TERM jo'; do
+    zpty -w z "procalive $line"$'\t'
+    zpty -r -m z l '*GOT*END*' && print -r -- "$l"
+done
+END
+    run -0 timeout 60 zsh -f try.zsh "$completions" 3>&-
+    for line in check "check job.fifo" "hold --fd" "kill -s TERM job.fifo"; do [[ $output == *"GOT $line END"* ]]; done
+}
+
+@test "fish completes verbs, options and FIFOs" {
+    need fish
+    mkfifo job.fifo
+    run -0 env HOME="$PWD" fish --no-config -c 'source $argv[1]/procalive.fish
+        for line in "ch" "check jo" "hold --f" "kill -s TERM jo"; complete -C "procalive $line"; end' "$completions"
+    [[ $output == check$'\t'*$'\n'job.fifo$'\n'--fd$'\t'*$'\n'job.fifo ]]
+}
