@@ -20,7 +20,7 @@ procalive_check() {
     # keeps it open.  It may only say yes; on any other answer, and for a second
     # operand (the slash makes the first no FIFO), the FIFO itself is asked.
     # shellcheck disable=SC2166 # -a: with .holder no name can be taken for an operator
-    [ "${1-}.holder${2+/}" -ef "${1-}" -a -h "${1-}.holder" -a -p "${1-}.holder" ] || procalive_ask "$@"
+    [ "${1-}.holder${2+/}" -ef "${1-}" -a -h "${1-}.holder" ] || procalive_ask "$@"
 }
 
 # By an open(2) of the write end that does not block, which no redirection is.
