@@ -467,11 +467,21 @@ def _make_fifo(path: Path, mode: int) -> None:
         if error.errno == errno.ENOENT:
             error.strerror = "no such directory"
         raise
+    try:
+        _set_mode(path, mode)
+    except FileNotFoundError:
+        pass  # unlinked since: the caller looks again
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Undo what the umask took from a FIFO just made.
+
+    The umask is the whole process's, so other threads forbid to change it; and
+    a chmod by name could be led astray to another file.
+    """
     made = os.lstat(path)
     if stat.S_IMODE(made.st_mode) == mode:
         return
-    # The umask is the whole process's, so other threads forbid to change it;
-    # and a chmod by name could be led astray to another file.
     fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if os.path.samestat(made, os.fstat(fd)):
