@@ -1363,11 +1363,12 @@ def _fork_keeper(path: str, fd: int, job: int, order: int) -> None:
     for other in _own_descriptors():
         if other not in (fd, job, order):
             _close_quietly(other)
+    # Before there is a keeper: by its title `kill` knows that it is none to signal.
+    _set_title("keep", path)
     keeper = os.fork()
     if keeper:
         _publish(path, keeper, fd)
         return
-    _set_title("keep", path)
     _keep(job, order)
 
 
@@ -1414,7 +1415,10 @@ def _close_quietly(fd: int) -> None:
 
 
 def _set_title(*words: str) -> None:
-    """What ps(1) shows: the arguments are written over where the kernel reads them."""
+    """What ps(1) shows: the arguments are written over where the kernel reads them.
+
+    Raises OSError; without /proc, where nobody can look, it does nothing.
+    """
     try:
         ends = _read_proc("self/stat").rpartition(b")")[2].split()
         start, end = int(ends[45]), int(ends[46])
@@ -1424,8 +1428,8 @@ def _set_title(*words: str) -> None:
         os.close(memory)
         with open("/proc/self/comm", "wb") as comm:
             comm.write(b"procalive")
-    except (OSError, LookupError, ValueError):
-        pass  # looks only
+    except FileNotFoundError:
+        pass
 
 
 def _restore_signals(ignored: str) -> None:
@@ -1465,6 +1469,8 @@ def _candidates(name: str) -> list[str]:
 def _exec(command: list[str]) -> tuple[int, str]:
     """execvp(3), which returns only if it failed: the status and what to say."""
     status, reason = _NOT_FOUND, "command not found"
+    if command[0].startswith("-"):
+        reason += "; options go before the FIFO"
     for file in _candidates(command[0]) if command[0] else ():
         try:
             os.stat(file)  # an execve(2) that fails costs ten times as much
@@ -1998,7 +2004,7 @@ def _help(verb: str | None = None) -> str:
 
 def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
     """The options up to the first operand (POSIX, guideline 9), and the operands."""
-    options, words = _Options(), list(args)
+    options, words, flag = _Options(), list(args), ""
     specs = {flag: rest for flag, *rest in (*_SPECS[verb][2:], _HELP, ("--help", *_HELP[1:]))}
     try:
         while words and words[0] != "-" and words[0].startswith("-"):
@@ -2015,6 +2021,10 @@ def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
         raise _Usage(f"{verb}: {flag}: {error}") from None
     if options.quiet and options.verbose:
         raise _Usage(f"{verb}: -q and -v exclude each other")
+    late = next((word for word in words if word.startswith("-") and word != "-"), None)
+    if late and flag != "--" and verb != "hold":
+        # As a FIFO it would be missing, and `check F -v` would say "not alive".
+        raise _Usage(f"{verb}: {_show(late)}: options go before the FIFO; a FIFO of that name is ./{_show(late)}")
     return options, words
 
 
@@ -2093,7 +2103,10 @@ def _launch(notes: str, args: list[str]) -> NoReturn:
     _Options.ignored = notes
     _Options.launcher = os.getppid() if "n" in notes else 0
     if args[:1] != ["hold"] or args[1:2] == ["-w"]:
-        _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
+        try:
+            _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
+        except OSError:
+            pass
     status = main(args)
     os._exit(10 if status == _NO and "n" in notes else status)
 

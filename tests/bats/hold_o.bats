@@ -171,3 +171,11 @@ except ChildProcessError: print("no children")'
     done
     until_true free "$F"
 }
+
+@test "hold -o exits 125 where the keeper cannot be told from a job, and does not run it" {
+    need strace
+    go_cmd strace -D -f -qqq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=EPERM "$P" hold -o "$F" touch ran
+    ends 125 "procalive: $F: cannot start a keeper: *"
+    [ ! -e ran ]
+    free "$F"
+}

@@ -160,3 +160,12 @@ wrong() {
     go_cmd sh -c 'exec "$@" >&-' sh "$P" --version
     [ "$status" != 1 ]
 }
+
+@test "an option behind the FIFO exits 2, and never says that a held FIFO is not alive" {
+    hold_bg
+    wrong 2 'check: -v: options go before the FIFO; *' check "$F" -v
+    wrong 2 'wait: -t: options go before the FIFO; *' wait "$F" -t 5
+    wrong 2 'kill: -k: options go before the FIFO; *' kill "$F" -k 5
+    go check -- "$F" -v
+    ends 1
+}

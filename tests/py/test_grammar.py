@@ -215,7 +215,8 @@ def command_lines(draw):
             cluster = "-"
     rest = draw(operands)
     words += [cluster] if cluster != "-" else []
-    dashed = rest[:1] and rest[0].startswith("-") and rest[0] != "-"
+    # Behind the FIFO only hold's command has options of its own.
+    dashed = any(word.startswith("-") and word != "-" for word in (rest[:1] if verb == "hold" else rest))
     return verb, [*words, *(["--"] if dashed or draw(st.booleans()) else []), *rest], expected, rest
 
 
@@ -226,6 +227,13 @@ def test_options_in_every_spelling_parse_to_the_same_and_operands_are_left_alone
     before = list(words)
     options, found = procalive._parse(verb, words)
     assert (vars(options), found, words) == (expected, rest, before)
+
+
+@pytest.mark.parametrize("verb", ["check", "wait", "who", "kill"])
+def test_an_option_behind_the_fifo_is_refused_and_not_taken_for_a_missing_fifo(verb):
+    with pytest.raises(procalive._Usage, match="-v: options go before the FIFO"):
+        procalive._parse(verb, ["F", "-v"])
+    assert procalive._parse(verb, ["--", "F", "-v"])[1] == ["F", "-v"]
 
 
 @settings(max_examples=300)
