@@ -77,6 +77,7 @@ _FAILED = 125  # 125 to 127 as env(1), nohup(1) and timeout(1)
 _CANNOT_RUN = 126
 _NOT_FOUND = 127
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 _INF = float("inf")
 _LONGEST_SLEEP = 2_000_000.0  # seconds: epoll_wait(2) counts in an int of milliseconds
@@ -125,8 +126,8 @@ class Held(ProcaliveError):
     `holders` lists those that this user may see: possibly none.
     """
 
-    def __init__(self, path: Path, holders: list[Holder]) -> None:
-        super().__init__(path, f"held by {_describe(holders)}")
+    def __init__(self, path: Path, holders: list[Holder], text: str = "") -> None:
+        super().__init__(path, text or f"held by {_describe(holders)}")
         self.holders = holders
 
 
@@ -623,7 +624,10 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float) -> int | 
         fd = _try_hold(path, shared, mode)
         if fd is not None or time.monotonic() >= deadline:
             return fd
-        _wait_gone(path, deadline)
+        try:
+            _wait_gone(path, deadline)
+        except PermissionError:
+            raise Refused(path, "held, and to wait for its end takes permission to write to the FIFO") from None
 
 
 def _beat(fd: int) -> None:
@@ -869,7 +873,7 @@ def _mains(found: list[Holder]) -> list[Holder]:
     """
     everyone = {holder.pid: holder for holder in found}
     locked = {holder.pid: holder for holder in found if holder.lock} or everyone
-    return [holder for holder in locked.values() if holder._parent not in everyone]
+    return [holder for holder in locked.values() if holder._parent not in locked]
 
 
 # --- pidfds ------------------------------------------------------------------
@@ -918,9 +922,8 @@ def _still_holds(holder: Holder) -> bool:
     try:
         found = os.stat(f"/proc/{holder.pid}/fd/{holder.fd}")
         reads = (found.st_dev, found.st_ino) == holder._inode and _reading(str(holder.pid), str(holder.fd))[0]
-    except (OSError, LookupError, ValueError) as error:
-        _pass_over(error)
-        return False
+    except (FileNotFoundError, ProcessLookupError, LookupError, ValueError):
+        return False  # whatever else goes wrong, it may well hold
     # A keeper's own pidfd shows its job's PID only as long as that process is there.
     return reads and (not holder._keeper or _read_keeps(holder.pid, holder._caller) == holder.keeps)
 
@@ -1007,9 +1010,10 @@ def _settle(path: Path, found: list[Holder]) -> list[Holder]:
 def _held(path: Path) -> Held:
     """The conflict, with those who can be seen: it must not fail for want of them."""
     try:
-        return Held(path, holders(path))
+        found = holders(path)
     except (ProcaliveError, OSError):
         return Held(path, [])
+    return Held(path, found) if found else Held(path, found, "held a moment ago, by a process that has let go since")
 
 
 def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> dict[Path | int, list[int]]:
@@ -1087,13 +1091,14 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
             arrival.leave(bell)
 
 
-def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare: Container[int] = ()) -> list[int]:
+def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare: Iterable[int] = ()) -> list[int]:
     """Signal the holders; those of the next generation, told by the watch, not."""
     found = holders(path)
-    sent = []
+    sent: list[int] = []
     for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
         pid = holder.keeps or holder.pid
-        pidfd = None if pid == os.getpid() or pid in spare else _pidfd_of(holder)  # never ourselves
+        # Never ourselves, and none twice: a job that is about to exec holds beside its keeper.
+        pidfd = None if pid in (os.getpid(), *spare, *sent) else _pidfd_of(holder)
         # In this order: a holder seen before a watch that saw no death is one
         # of those that held when the watch began.
         if pidfd is None or (watch and path in watch.went()) or not _send(path, pid, pidfd, sig):
@@ -1501,7 +1506,7 @@ class _Options:
     help = False
     json = False
     max_age: float | None = None
-    mode = 0o600
+    mode: int | None = None
     pid = False
     private = False
     quiet = False
@@ -1550,7 +1555,10 @@ def _line(error: BaseException) -> str:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+    try:
+        return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+    except FileNotFoundError:
+        raise Refused(path, "the current directory was removed; change to another") from None
 
 
 _DROPS_DESCRIPTORS = ("doas", "ssh")
@@ -1596,12 +1604,13 @@ def _hold_or_wait(path: str, options: _Options) -> int | None:
     if options.timeout:
         _let_go_of([path])
     deadline = _deadline(options.timeout or 0.0)
+    mode = 0o600 if options.mode is None else options.mode
     if options.verbose and options.timeout:
-        fd = _try_hold(path, options.shared, options.mode)
+        fd = _try_hold(path, options.shared, mode)
         if fd is not None:
             return fd
         _say(f"{_held(path)}; waiting")
-    return _hold_within(path, options.shared, options.mode, deadline)
+    return _hold_within(path, options.shared, mode, deadline)
 
 
 def _report_held(path: str, options: _Options) -> int:
@@ -1638,12 +1647,14 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
 
 def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
     """Lock a descriptor that the calling shell has open for reading on the FIFO."""
-    if len(operands) != 1 or options.private:
-        raise _Usage("hold: --fd takes one FIFO, no command and no -o; see procalive hold -h")
+    if len(operands) != 1 or options.private or options.mode is not None:
+        raise _Usage("hold: --fd takes one FIFO and no command, and goes with neither -o nor -m; see procalive hold -h")
     path = operands[0]
     _prepare(path, None)
     if not _is_open(fd):
-        raise Refused(path, f"descriptor {fd} is not open; open it with: exec {fd}<>FIFO")
+        raise Refused(
+            path, f"descriptor {fd} is not open here; open it with: exec {fd}<>FIFO (ksh: and hand it on, {fd}<&{fd})"
+        )
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
     if not _is_still(fd, path):
@@ -1679,14 +1690,18 @@ def _flock_within(fd: int, path: str, options: _Options) -> bool:
 
     if options.verbose:
         _say(f"{_held(path)}; waiting")
-    if options.timeout != _INF:
-        signal.signal(signal.SIGALRM, _ring)
-        signal.setitimer(signal.ITIMER_REAL, min(options.timeout, 1e9))
     try:
-        return _flock(fd, options.shared, path, block=True)
+        if options.timeout != _INF:
+            signal.signal(signal.SIGALRM, _ring)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+            # Again and again: the first may ring just before flock(2) is entered.
+            signal.setitimer(signal.ITIMER_REAL, min(options.timeout, 1e9), 0.1)
+        _flock(fd, options.shared, path, block=True)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
     except _Alarm:
-        # It may have rung just after the lock was granted.
-        return _flock(fd, options.shared, path)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    # The alarm may have rung just after the lock was granted.
+    return _flock(fd, options.shared, path)
 
 
 def _cmd_check(options: _Options, operands: list[str]) -> int:
@@ -1708,12 +1723,8 @@ def _check_one(path: str, options: _Options) -> int:
         _say(_line(error))
         return _UNKNOWN
     if options.verbose:
-        _print(f"{_show(path)}: {_alive_and_who(path) if alive else 'not alive'}")
+        _print(f"{_show(path)}: alive, {_held(path).text}" if alive else f"{_show(path)}: not alive")
     return _YES if alive else _NO
-
-
-def _alive_and_who(path: str) -> str:
-    return f"alive, held by {_describe(_visible_holders(path))}"
 
 
 def _cmd_wait(options: _Options, operands: list[str]) -> int:
@@ -2088,6 +2099,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(args)
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        return _BROKEN_PIPE  # as the signal would have it, and as quietly
     except Exception as error:
         _say(_line(error))
     # Never 1, which would say "not alive".
@@ -2102,7 +2115,8 @@ def _launch(notes: str, args: list[str]) -> NoReturn:
     """
     _Options.ignored = notes
     _Options.launcher = os.getppid() if "n" in notes else 0
-    if args[:1] != ["hold"] or args[1:2] == ["-w"]:
+    plain_hold = args[:1] == ["hold"] and not "".join(args[1:2]).startswith("-")
+    if not plain_hold:
         try:
             _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
         except OSError:

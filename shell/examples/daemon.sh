@@ -6,6 +6,7 @@ fifo=${XDG_RUNTIME_DIR:-/run}/daemon.fifo
 case ${1-} in
 start)
     shift
+    command -v -- "${1-}" >/dev/null || { echo "daemon.sh: ${1-}: command not found" >&2 && exit 127; }
     # Two starts at once are no race: one of the two holds quietly fails.
     setsid procalive hold -q "$fifo" -- "$@" </dev/null >/dev/null 2>&1 &
     procalive wait --up -t 10 "$fifo"

@@ -2,14 +2,15 @@
 # One run at a time from here on: the shell itself becomes the holder, so what
 # stands above may run as often as it likes.  WAIT gives another run time to end.
 set -eu
-# shellcheck source=shell/procalive.sh
+# shellcheck source=/dev/null
 . "${PROCALIVE_SH:-/usr/local/share/procalive/procalive.sh}"
 
 fifo=${XDG_RUNTIME_DIR:-/run}/guard.fifo
-if ! procalive_guard "$fifo" "${WAIT:-0}"; then
-    echo "guard.sh: another run goes on, or $fifo cannot be held" >&2
-    exit 75
-fi
+procalive_guard "$fifo" "${WAIT:-0}" || {
+    status=$? # 75 another holds, 2 cannot tell: not the same
+    [ "$status" != 75 ] || echo "guard.sh: another run goes on" >&2
+    exit "$status"
+}
 
 # A child that outlives this script shall not keep the FIFO: it lets go of its copy.
 (procalive_release && exec sleep "${1:-10}") &

@@ -97,7 +97,7 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
 
 @test "hold --fd exits 125 when the descriptor is not open" {
     script '"$P" hold --fd 9 "$F"'
-    ends 125 "procalive: $F: descriptor 9 is not open; *"
+    ends 125 "procalive: $F: descriptor 9 is not open here; *"
 }
 
 @test "hold --fd exits 125 when the descriptor cannot read" {
@@ -132,11 +132,11 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
 
 @test "hold --fd exits 125 with a command, with -o, and without a FIFO" {
     script 'exec 9<>"$F"; "$P" hold --fd 9 "$F" true'
-    ends 125 'procalive: hold: --fd takes one FIFO, *'
+    ends 125 'procalive: hold: --fd takes one FIFO*'
     script 'exec 9<>"$F"; "$P" hold -o --fd 9 "$F"'
-    ends 125 'procalive: hold: --fd takes one FIFO, *'
+    ends 125 'procalive: hold: --fd takes one FIFO*'
     script '"$P" hold --fd 9'
-    ends 125 'procalive: hold: --fd takes one FIFO, *'
+    ends 125 'procalive: hold: --fd takes one FIFO*'
 }
 
 @test "hold --fd exits 125 for what is no descriptor" {
@@ -144,4 +144,12 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
         go hold --fd "$word" "$F"
         ends 125 'procalive: hold: --fd: *: not a file descriptor*'
     done
+}
+
+@test "hold --fd -w exits 75 when the time is over, however short, and with SIGALRM blocked" {
+    hold_bg
+    script 'exec 9<>"$F"; "$P" hold -q -w 0.000001 --fd 9 "$F"'
+    ends 75
+    script 'exec 9<>"$F"; env --block-signal=ALRM "$P" hold -q -w 0.1 --fd 9 "$F"'
+    ends 75
 }

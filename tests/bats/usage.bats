@@ -163,9 +163,11 @@ wrong() {
 
 @test "an option behind the FIFO exits 2, and never says that a held FIFO is not alive" {
     hold_bg
-    wrong 2 'check: -v: options go before the FIFO; *' check "$F" -v
-    wrong 2 'wait: -t: options go before the FIFO; *' wait "$F" -t 5
-    wrong 2 'kill: -k: options go before the FIFO; *' kill "$F" -k 5
+    for words in 'check F -v' 'wait F -t 5' 'who F --json' 'kill F -k 5'; do
+        read -ra words <<<"$words"
+        go "${words[0]}" "$F" "${words[@]:2}"
+        ends 2 "procalive: ${words[0]}: ${words[2]}: options go before the FIFO; *"
+    done
     go check -- "$F" -v
     ends 1
 }

@@ -1,0 +1,73 @@
+#!/bin/sh
+# What the machine does at each boot: `GUEST boot N: WORDS: STATUS`, a line for each fact.
+# shellcheck disable=SC2086 # $script is four words
+/bin/busybox --install -s /bin
+PATH=/bin:/usr/bin
+F=/data/job.fifo
+procalive=/srv/bin/procalive
+script='/usr/bin/python3 -ISE /srv/procalive.py'
+
+last=0
+[ ! -e /data/state ] || read -r last old </data/state
+boot=$((last + 1))
+read -r id </proc/sys/kernel/random/boot_id
+say() { echo "GUEST $*"; }
+
+# try WORDS COMMAND...: the status of a command that must not take long.
+try() {
+    words=$1
+    shift
+    status=0
+    timeout -s KILL 60 "$@" >/tmp/out 2>&1 || status=$?
+    say "boot $boot: $words: $status"
+}
+
+# A holder that has surely begun: it says so in a file.
+# shellcheck disable=SC2016 # the inner shell expands
+start_holder() {
+    rm -f /tmp/began
+    $script hold "$1" sh -c 'echo $$ >/tmp/began; exec sleep 9999' &
+    until [ -s /tmp/began ]; do usleep 20000; done
+}
+
+# An unrelated process with the PID and the descriptor that the old link names.
+reuse_pid() {
+    link=$(readlink $F.holder)
+    pid=${link#/proc/}
+    pid=${pid%%/*}
+    echo $((pid - 1)) >/proc/sys/kernel/ns_last_pid
+    /usr/bin/python3 -ISE -c 'import os, sys, time; os.dup2(0, int(sys.argv[1])); time.sleep(9999)' "${link##*/}" &
+    tries=0
+    until [ -e $F.holder ] || [ $((tries += 1)) -gt 500 ]; do usleep 20000; done
+    say "boot $boot: the holder link leads to an open file again: $([ -e $F.holder ] && echo yes || echo no)"
+}
+
+look() {
+    say "boot $boot: a new boot: $([ "$id" != "$old" ] && echo yes || echo no)"
+    say "boot $boot: the FIFO is there: $([ -p $F ] && echo yes || echo no)"
+    say "boot $boot: the holder link is there: $([ -h $F.holder ] && echo yes || echo no)"
+    say "boot $boot: the unsynced FIFO is there: $([ -p /data/late.fifo ] && echo yes || echo no)"
+    reuse_pid
+    try 'check by the script' $script check $F
+    try 'check by the launcher' $procalive check $F
+    PATH=/gnu:$PATH try 'check by the launcher and GNU dd' $procalive check $F
+    try 'check of the unsynced FIFO' $procalive check /data/late.fifo
+    try 'wait' $script wait $F
+    try 'who' $procalive who $F
+    try 'kill' $procalive kill $F
+}
+
+[ $boot = 1 ] || look
+start_holder $F
+try 'check while held' $procalive check $F
+try 'a second hold' $script hold -q $F true
+echo "$boot $id" >/data/state
+sync
+start_holder /data/late.fifo
+try 'check of the new FIFO while held' $procalive check /data/late.fifo
+case $boot in
+1) echo b >/proc/sysrq-trigger ;;
+2) say 'ready for power loss' ;;
+3) say 'done' ;;
+esac
+sleep 9999
