@@ -8,7 +8,8 @@ sleeps on the write end until the last reader is gone.
 
 Guaranteed, on one kernel: after exit, crash, kill -9 or reboot nothing is left
 that reads as alive; never two exclusive holders of one FIFO; `wait` misses no
-hand-over, however quick; no signal ever goes to a process that does not hold.
+moment without a holder, however short; no signal ever goes to a process that
+does not hold.
 Not guaranteed: anything across hosts, or after somebody unlinks the FIFO.
 
 Invariants:

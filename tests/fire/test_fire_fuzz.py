@@ -244,4 +244,6 @@ class Model(RuleBasedStateMachine):
 
 
 def test_any_order_of_hold_kill_release_check_and_wait_agrees_with_the_model() -> None:
-    run_state_machine_as_test(Model, settings=settings(FUZZ, max_examples=(EXAMPLES if LONG else EXAMPLES // 2), stateful_step_count=12))
+    run_state_machine_as_test(
+        Model, settings=settings(FUZZ, max_examples=(EXAMPLES if LONG else EXAMPLES // 2), stateful_step_count=12)
+    )
