@@ -492,8 +492,8 @@ def _set_mode(path: Path, mode: int) -> None:
         os.close(fd)
 
 
-def _prepare(path: Path, mode: int | None) -> os.stat_result:
-    """The FIFO to hold, created if missing and a mode is given; or a refusal."""
+def _prepare(path: Path, mode: int | None) -> None:
+    """Refuse what is not fit to be held; create a FIFO if missing and a mode is given."""
     while True:
         try:
             found = os.lstat(path)
@@ -507,7 +507,7 @@ def _prepare(path: Path, mode: int | None) -> os.stat_result:
         if not stat.S_ISFIFO(found.st_mode):
             raise NotAFifo(path)
         _refuse_planted(path, found)
-        return found
+        return
 
 
 def _refuse_planted(path: Path, found: os.stat_result) -> None:
@@ -536,10 +536,10 @@ def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
     return True
 
 
-def _is_still(fd: int, path: Path) -> bool:
+def _leads_to(path: Path, found: os.stat_result) -> bool:
     """Whether the name still leads to this FIFO, and not to a newer one."""
     try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
+        return os.path.samestat(found, os.lstat(path))
     except FileNotFoundError:
         return False
 
@@ -567,15 +567,16 @@ def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
     """
     obstructed = 0
     while True:
-        found = _prepare(path, mode)
+        _prepare(path, mode)
         if not shared and _reads_now(path, unknown=False):
             return None
         fd = _open_read_end(path)
         if fd is None:
             continue
         try:
-            locked = stat.S_ISFIFO(os.fstat(fd).st_mode) and _flock(fd, shared, path)
-            if locked and _is_still(fd, path):
+            found = os.fstat(fd)
+            locked = stat.S_ISFIFO(found.st_mode) and _flock(fd, shared, path)
+            if locked and _leads_to(path, found):
                 return fd
         except BaseException:
             os.close(fd)
@@ -585,7 +586,7 @@ def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
             continue  # unlinked or replaced: what we locked is nobody's FIFO
         if _reads_now(path, unknown=True):
             return None
-        obstructed += 1
+        obstructed = obstructed + 1 if _leads_to(path, found) else 0
         _refuse_obstructed(path, found, obstructed)
 
 
@@ -597,7 +598,7 @@ def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
     cannot be a holder that is leaving.
     """
     owner = _lock_owner(found)
-    if owner is not None and _probe(path) is None and _lock_owner(found) == owner:
+    if owner is not None and _probe(path) is None and _leads_to(path, found) and _lock_owner(found) == owner:
         raise Obstructed(path, _locker(found, owner))
     # /proc/locks hides the owners of other PID namespaces.  No holder can come
     # and go unseen this often, so the lock must be such an owner's.
@@ -1658,13 +1659,13 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
         )
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
-    if not _is_still(fd, path):
+    if not _leads_to(path, os.fstat(fd)):
         raise Refused(path, f"descriptor {fd} is open on another file")
     if os.access(f"/proc/{os.getppid()}/fd", os.X_OK) and not os.path.exists(f"/proc/{os.getppid()}/fd/{fd}"):
         raise Refused(path, f"descriptor {fd} is open here, but not in the calling shell, which is to hold")
     if not _flock_within(fd, path, options):
         return _report_held(path, options)
-    if not _is_still(fd, path):
+    if not _leads_to(path, os.fstat(fd)):
         raise Refused(path, "was replaced while the lock was waited for")
     _beat(fd)
     _publish(_absolute(path), os.getppid(), fd)

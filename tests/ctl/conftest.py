@@ -100,8 +100,8 @@ def held_by(path: Path) -> list[int]:
 
 
 def end(process: subprocess.Popen[Any]) -> None:
-    process.kill()
-    process.wait()
+    with process:  # closes its pipes, too
+        process.kill()
 
 
 @pytest.fixture

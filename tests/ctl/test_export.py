@@ -139,8 +139,8 @@ def start_prometheus(spawn, programs: Path, place: Path, target: str, web: str) 
     }
     (place / "prometheus.json").write_text(json.dumps(config))  # which is YAML
     options = [f"--config.file={place}/prometheus.json", f"--storage.tsdb.path={place}/data"]
-    log = (place / "log").open("w")
-    spawn(str(programs / "prometheus"), *options, f"--web.listen-address={web}", stdout=log, stderr=log)
+    with (place / "log").open("w") as log:
+        spawn(str(programs / "prometheus"), *options, f"--web.listen-address={web}", stdout=log, stderr=log)
 
 
 def ask(web: str, query: str) -> str | None:
