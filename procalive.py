@@ -827,7 +827,7 @@ def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, 
 def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
     """The readers of these FIFOs, in one pass over /proc."""
     found = []
-    for pid in _processes():
+    for pid in _processes() if fifos else ():
         for fd in _open_files(pid):
             reader = _reads_inode(pid, fd, fifos)
             if reader is None:
