@@ -2112,8 +2112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _launch(notes: str, args: list[str]) -> NoReturn:
     """Entry from bin/procalive, whose notes are letters.
 
-    p, x: SIGPIPE, SIGXFSZ were ignored at the start.  n: say "no" as 10, because 1 is also
-    how an interpreter ends that could not even start.
+    p, x: SIGPIPE, SIGXFSZ were ignored at the start.  n: say "no" as 10, because
+    1 is also how an interpreter ends that could not even start.
     """
     _Options.ignored = notes
     _Options.launcher = os.getppid() if "n" in notes else 0
@@ -2121,8 +2121,8 @@ def _launch(notes: str, args: list[str]) -> NoReturn:
     if not plain_hold:
         try:
             _set_title(*args)  # may sleep for long: ps(1) shall show it as it was called
-        except OSError:
-            pass
+        except (OSError, LookupError, ValueError):
+            pass  # looks only; to a keeper it matters
     status = main(args)
     os._exit(10 if status == _NO and "n" in notes else status)
 
