@@ -82,17 +82,23 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def hold() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `procalive hold` on a FIFO, and return once it is held."""
+    """Start `procalive hold` on a FIFO, and return once it has become its command."""
     with contextlib.ExitStack() as stack:
 
         def start(path: Path, *command: str, options: tuple[str, ...] = (), **popen: Any) -> subprocess.Popen[bytes]:
             words = [PROCALIVE, "hold", *options, str(path), *(command or ("sleep", "600"))]
             job = subprocess.Popen(words, **popen)
             stack.callback(end, job)
-            until(lambda: job.pid in held_by(path), f"{path} held by {job.pid}")
+            until(lambda: b"PROCALIVE_FD=" in environ(job.pid), f"{path} held by {job.pid}")
             return job
 
         yield start
+
+
+def environ(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    return b""
 
 
 def held_by(path: Path) -> list[int]:

@@ -81,9 +81,10 @@ def keeper(background):  # noqa: ARG001
     def start(path):
         command = [sys.executable, "-ISE", SCRIPT, "hold", "-o", path, "sleep", "60"]
         jobs.append(subprocess.Popen(command))
+        # Until the job has begun, the child between it and the keeper holds for a moment too.
+        eventually(lambda: proc(f"{jobs[-1].pid}/comm") == "sleep\n")
         pid = eventually(lambda: keeper_of(jobs[-1].pid, path))
         keepers.append(os.pidfd_open(pid))  # it is nobody's child, so that its PID alone would not do
-        eventually(lambda: proc(f"{jobs[-1].pid}/comm") == "sleep\n")
         return jobs[-1], pid
 
     yield start
