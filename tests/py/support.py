@@ -24,6 +24,7 @@ import errno, fcntl, os, pwd, resource, signal, subprocess, sys, threading, time
 sys.path.insert(0, {ROOT!r})
 import procalive
 F = sys.argv[1] if sys.argv[1:] else None
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 def say(*words): os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # also inside a signal handler
 def order(): return sys.stdin.readline().strip()
 def reader(): return os.open(F, os.O_RDONLY | os.O_NONBLOCK)
