@@ -31,7 +31,7 @@ from __future__ import annotations
 import _thread
 import errno
 import fcntl
-import os
+import posix  # os without its paths and environment: those cost 1 ms at start
 import select
 import stat
 import sys
@@ -41,6 +41,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    import os
     from collections.abc import Container, Iterable, Sequence
     from typing import Any, Callable, NoReturn, Union
 
@@ -84,8 +85,8 @@ _INF = float("inf")
 _LONGEST_SLEEP = 2_000_000.0  # seconds: epoll_wait(2) counts in an int of milliseconds
 _SIGTERM, _SIGKILL = 15, 9  # the signal module costs 3 ms
 _BATCH = 64  # events taken from epoll at once
-_READ_END = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-_WRITE_END = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_READ_END = posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
+_WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
 
 
 # --- errors ------------------------------------------------------------------
@@ -177,7 +178,39 @@ class _Usage(Exception):
     """A wrong command line: the message, without the program's name."""
 
 
-# --- words -------------------------------------------------------------------
+# --- names and words ---------------------------------------------------------
+
+
+def _fsencode(path: Path) -> bytes:
+    """As os.fsencode()."""
+    name = posix.fspath(path)
+    return name if isinstance(name, bytes) else name.encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _fsdecode(path: Path) -> str:
+    """As os.fsdecode()."""
+    name = posix.fspath(path)
+    return name if isinstance(name, str) else name.decode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _exists(path: str | bytes) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _type_of(path: bytes) -> int:
+    """S_IFLNK and the like, of the name itself; 0 where there is none."""
+    try:
+        return stat.S_IFMT(posix.lstat(path).st_mode)
+    except FileNotFoundError:
+        return 0
+
+
+def _same_file(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
 
 
 def _show(path: Path | int) -> str:
@@ -185,7 +218,7 @@ def _show(path: Path | int) -> str:
     if isinstance(path, int):
         return str(path)
     # A byte that is no UTF-8 becomes \\xff, and a newline \\n: one line is promised.
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = _fsencode(path).decode("utf-8", "backslashreplace")
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown or "''"
 
@@ -249,19 +282,19 @@ def _open_write_end(path: Path) -> int | None:
     reader.  A missing FIFO, or directory, is read by nobody either.
     """
     try:
-        fd = os.open(path, _WRITE_END)
+        fd = posix.open(path, _WRITE_END)
     except OSError as error:
         if error.errno == errno.ENXIO:
             _prove_dead(path)
             return None
-        if error.errno == errno.ENOENT and os.fspath(path):
+        if error.errno == errno.ENOENT and posix.fspath(path):
             return None
         if error.errno == errno.EISDIR:
             raise NotAFifo(path) from None
         raise
     # A regular file opens too, and would read as "held" for ever.
-    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
-        os.close(fd)
+    if not stat.S_ISFIFO(posix.fstat(fd).st_mode):
+        posix.close(fd)
         raise NotAFifo(path)
     return fd
 
@@ -269,7 +302,7 @@ def _open_write_end(path: Path) -> int | None:
 def _prove_dead(path: Path) -> None:
     """ENXIO is proof only from a FIFO: UNIX sockets and odd devices give it too."""
     try:
-        if not stat.S_ISFIFO(os.stat(path).st_mode):
+        if not stat.S_ISFIFO(posix.stat(path).st_mode):
             raise NotAFifo(path)
     except FileNotFoundError:
         pass  # gone since the open: read by nobody
@@ -281,9 +314,9 @@ def _probe(path: Path) -> os.stat_result | None:
     if fd is None:
         return None
     try:
-        return os.fstat(fd)
+        return posix.fstat(fd)
     finally:
-        os.close(fd)
+        posix.close(fd)
 
 
 # --- waiting: one epoll instance, no polling ---------------------------------
@@ -312,7 +345,7 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         for fd in (*self._targets, *self._spent):
-            os.close(fd)
+            posix.close(fd)
         self._epoll.close()
 
     def add(self, target: Path | int) -> int | None:
@@ -358,7 +391,7 @@ class _Watch:
         if self._gone:
             return 0.0  # something to tell first
         now = time.time()
-        fifos = [(os.fstat(fd).st_mtime, path) for fd, path in self._targets.items() if not isinstance(path, int)]
+        fifos = [(posix.fstat(fd).st_mtime, path) for fd, path in self._targets.items() if not isinstance(path, int)]
         beat, path = min(fifos, key=lambda pair: pair[0], default=(_INF, ""))
         if now - beat > max_age:
             raise Stale(path, now - beat)
@@ -409,11 +442,11 @@ class _Arrival:
     @classmethod
     def expect(cls, path: Path, bell: _thread.LockType) -> _Arrival:
         """The arrival at this FIFO, on which `bell` (a held lock) is released."""
-        found = os.stat(path)
+        found = posix.stat(path)
         if not stat.S_ISFIFO(found.st_mode):
             raise NotAFifo(path)
         # The process too: after fork(2) a child has this table, but no threads.
-        key = (found.st_dev, found.st_ino, os.getpid())
+        key = (found.st_dev, found.st_ino, posix.getpid())
         with cls._guard:
             arrival = cls._asleep.get(key)
             if arrival is None:
@@ -425,10 +458,10 @@ class _Arrival:
 
     def _sleep(self, path: Path, key: tuple[int, int, int]) -> None:
         try:
-            fd = os.open(path, _WRITE_END & ~os.O_NONBLOCK)
-            if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            fd = posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)
+            if not stat.S_ISFIFO(posix.fstat(fd).st_mode):
                 self.error = NotAFifo(path)
-            os.close(fd)
+            posix.close(fd)
         except OSError as error:
             self.error = error
         with self._guard:
@@ -461,11 +494,11 @@ def _start_thread(function: Callable[..., None], *args: object) -> None:
 def _make_fifo(path: Path, mode: int) -> None:
     """Create the FIFO with exactly this mode; one that exists stays as it is."""
     try:
-        os.mkfifo(path, mode)
+        posix.mkfifo(path, mode)
     except FileExistsError:
         return
     except OSError as error:
-        error.filename = os.fspath(path)
+        error.filename = posix.fspath(path)
         if error.errno == errno.ENOENT:
             error.strerror = "no such directory"
         raise
@@ -481,24 +514,24 @@ def _set_mode(path: Path, mode: int) -> None:
     The umask is the whole process's, so other threads forbid to change it; and
     a chmod by name could be led astray to another file.
     """
-    made = os.lstat(path)
+    made = posix.lstat(path)
     if stat.S_IMODE(made.st_mode) == mode:
         return
-    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = posix.open(path, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     try:
-        if os.path.samestat(made, os.fstat(fd)):
-            os.chmod(f"/proc/self/fd/{fd}", mode)
+        if _same_file(made, posix.fstat(fd)):
+            posix.chmod(f"/proc/self/fd/{fd}", mode)
     finally:
-        os.close(fd)
+        posix.close(fd)
 
 
 def _prepare(path: Path, mode: int | None) -> None:
     """Refuse what is not fit to be held; create a FIFO if missing and a mode is given."""
     while True:
         try:
-            found = os.lstat(path)
+            found = posix.lstat(path)
         except FileNotFoundError:
-            if mode is None or not os.fspath(path):
+            if mode is None or not posix.fspath(path):
                 raise
             _make_fifo(path, mode)
             continue
@@ -512,9 +545,10 @@ def _prepare(path: Path, mode: int | None) -> None:
 
 def _refuse_planted(path: Path, found: os.stat_result) -> None:
     """In /tmp anybody can put a FIFO in place, keep it open and block the job."""
-    if found.st_uid in (os.geteuid(), 0):
+    if found.st_uid in (posix.geteuid(), 0):
         return
-    parent = os.stat(os.path.dirname(os.fsencode(path)) or b".").st_mode
+    directory, slash, _ = _fsencode(path).rpartition(b"/")
+    parent = posix.stat(directory + slash or b".").st_mode
     if parent & stat.S_ISVTX and parent & stat.S_IWOTH:
         raise Refused(
             path,
@@ -531,7 +565,7 @@ def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        error.filename = os.fspath(path)
+        error.filename = posix.fspath(path)
         raise
     return True
 
@@ -539,7 +573,7 @@ def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
 def _leads_to(path: Path, found: os.stat_result) -> bool:
     """Whether the name still leads to this FIFO, and not to a newer one."""
     try:
-        return os.path.samestat(found, os.lstat(path))
+        return _same_file(found, posix.lstat(path))
     except FileNotFoundError:
         return False
 
@@ -554,7 +588,7 @@ def _reads_now(path: Path, unknown: bool) -> bool:
 
 def _open_read_end(path: Path) -> int | None:
     try:
-        return os.open(path, _READ_END)
+        return posix.open(path, _READ_END)
     except FileNotFoundError:
         return None  # unlinked since it was seen
 
@@ -574,14 +608,14 @@ def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
         if fd is None:
             continue
         try:
-            found = os.fstat(fd)
+            found = posix.fstat(fd)
             locked = stat.S_ISFIFO(found.st_mode) and _flock(fd, shared, path)
             if locked and _leads_to(path, found):
                 return fd
         except BaseException:
-            os.close(fd)
+            posix.close(fd)
             raise
-        os.close(fd)
+        posix.close(fd)
         if locked:
             continue  # unlinked or replaced: what we locked is nobody's FIFO
         if _reads_now(path, unknown=True):
@@ -608,7 +642,7 @@ def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
 
 def _lock_owner(found: os.stat_result) -> int | None:
     """The PID in /proc/locks that took a flock on this inode (proc_locks(5))."""
-    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    device = f"{posix.major(found.st_dev):02x}:{posix.minor(found.st_dev):02x}:{found.st_ino}"
     try:
         with open("/proc/locks") as file:
             for line in file:
@@ -635,7 +669,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float) -> int | 
 def _beat(fd: int) -> None:
     """Touch the FIFO: `check --max-age` counts from here."""
     try:
-        os.utime(fd)
+        posix.utime(fd)
     except OSError:
         pass  # neither owner nor allowed to write: another can beat, the hold is good
 
@@ -647,15 +681,15 @@ def _publish(path: Path, pid: int, fd: int) -> None:
     kernel makes it do just as long as that process keeps it open.  So it may
     dangle, and failing to leave it is no error.
     """
-    link = os.fsencode(path) + b".holder"
+    link = _fsencode(path) + b".holder"
     fresh = link + b".new"
     try:
-        if os.path.lexists(link) and not os.path.islink(link):
+        if _type_of(link) not in (0, stat.S_IFLNK):
             return  # somebody's file: not ours to replace
-        if os.path.islink(fresh):
-            os.unlink(fresh)  # of a holder killed between the next two lines
-        os.symlink(b"/proc/%d/fd/%d" % (pid, fd), fresh)
-        os.rename(fresh, link)
+        if _type_of(fresh) == stat.S_IFLNK:
+            posix.unlink(fresh)  # of a holder killed between the next two lines
+        posix.symlink(b"/proc/%d/fd/%d" % (pid, fd), fresh)
+        posix.rename(fresh, link)
     except OSError:
         pass
 
@@ -711,7 +745,7 @@ class Holder:
     def as_dict(self) -> dict[str, Any]:
         """What `who --json` prints, in its order."""
         names = ("fifo", "pid", "fd", "uid", "user", "since", "lock", "keeps", "command")
-        return {name: getattr(self, name) for name in names} | {"fifo": os.fsdecode(self.fifo)}
+        return {name: getattr(self, name) for name in names} | {"fifo": _fsdecode(self.fifo)}
 
 
 def _user_name(uid: int) -> str:
@@ -742,13 +776,13 @@ def _read_start(pid: int) -> float:
     """
     after_name = _read_proc(f"{pid}/stat").rpartition(b")")[2].split()
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.time() - uptime + int(after_name[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - uptime + int(after_name[19]) / posix.sysconf("SC_CLK_TCK")
 
 
 def _read_command(pid: int) -> list[str]:
     """The argument list (proc_pid_cmdline(5)); of a process without one, its name."""
     words = _read_proc(f"{pid}/cmdline").rstrip(b"\0").split(b"\0")
-    return [os.fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
+    return [_fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
 
 
 def _read_keeps(pid: int, caller: int) -> int | None:
@@ -773,13 +807,13 @@ def _reading(pid: str, fd: str) -> tuple[bool, bool]:
     """(open for reading, carries a flock): proc_pid_fdinfo(5)."""
     info = _read_proc(f"{pid}/fdinfo/{fd}")
     flags = int(info.partition(b"flags:")[2].split()[0], 8)
-    reads = flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_PATH
+    reads = flags & posix.O_ACCMODE != posix.O_WRONLY and not flags & posix.O_PATH
     return reads, b"FLOCK" in info  # and not a POSIX lock, which is another matter
 
 
 def _processes() -> list[str]:
     try:
-        return [pid for pid in os.listdir("/proc") if pid[0] in "123456789"]
+        return [pid for pid in posix.listdir("/proc") if pid[0] in "123456789"]
     except FileNotFoundError:
         return []  # /proc not mounted: nobody to be seen
 
@@ -795,7 +829,7 @@ def _pass_over(error: Exception) -> None:
 
 def _open_files(pid: str) -> list[str]:
     try:
-        return os.listdir(f"/proc/{pid}/fd")
+        return posix.listdir(f"/proc/{pid}/fd")
     except OSError as error:
         _pass_over(error)
         return []
@@ -803,7 +837,7 @@ def _open_files(pid: str) -> list[str]:
 
 def _inode_behind(pid: str, fd: str) -> _Inode | None:
     try:
-        found = os.stat(f"/proc/{pid}/fd/{fd}")
+        found = posix.stat(f"/proc/{pid}/fd/{fd}")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise
@@ -858,9 +892,9 @@ def _locker(found: os.stat_result, named: int) -> int:
 def _inode_of(path: Path) -> _Inode | None:
     """The FIFO's inode, or None if it is missing."""
     try:
-        found = os.stat(path)
+        found = posix.stat(path)
     except FileNotFoundError:
-        if os.fspath(path):
+        if posix.fspath(path):
             return None
         raise
     if not stat.S_ISFIFO(found.st_mode):
@@ -884,7 +918,7 @@ def _mains(found: list[Holder]) -> list[Holder]:
 def _pidfd_open(pid: int) -> int | None:
     """pidfd_open(2), Linux 5.3; None if there is no such process."""
     try:
-        return os.pidfd_open(pid)
+        return posix.pidfd_open(pid)
     except ProcessLookupError:
         return None
     except AttributeError:  # a Python built on an older system
@@ -895,7 +929,7 @@ def _pidfd_open(pid: int) -> int | None:
         raise OSError(number, "pidfd_open(2) is not to be had here (it takes Linux 5.3)", str(pid))
     if number in (errno.EINVAL, errno.ENOENT):
         raise OSError(number, "not a process ID", str(pid))  # but a thread's
-    raise OSError(number, os.strerror(number), str(pid))
+    raise OSError(number, posix.strerror(number), str(pid))
 
 
 def _pidfd_of(holder: Holder) -> int | None:
@@ -914,15 +948,15 @@ def _pidfd_of(holder: Holder) -> int | None:
         if _still_holds(holder):
             return pidfd
     except BaseException:
-        os.close(pidfd)
+        posix.close(pidfd)
         raise
-    os.close(pidfd)
+    posix.close(pidfd)
     return None
 
 
 def _still_holds(holder: Holder) -> bool:
     try:
-        found = os.stat(f"/proc/{holder.pid}/fd/{holder.fd}")
+        found = posix.stat(f"/proc/{holder.pid}/fd/{holder.fd}")
         reads = (found.st_dev, found.st_ino) == holder._inode and _reading(str(holder.pid), str(holder.fd))[0]
     except (FileNotFoundError, ProcessLookupError, LookupError, ValueError):
         return False  # whatever else goes wrong, it may well hold
@@ -932,7 +966,7 @@ def _still_holds(holder: Holder) -> bool:
 
 def _close(fd: int | None) -> None:
     if fd is not None:
-        os.close(fd)
+        posix.close(fd)
 
 
 def _pidfd_of_unseen(path: Path) -> int | None:
@@ -942,14 +976,14 @@ def _pidfd_of_unseen(path: Path) -> int | None:
     that was there before the holder link was made can be the one.
     """
     try:
-        owner = _lock_owner(os.stat(path)) or 0
+        owner = _lock_owner(posix.stat(path)) or 0
         pidfd = _pidfd_open(owner) if owner else None
         if pidfd is None:
             return None
-        link = os.lstat(os.fsencode(path) + b".holder")
+        link = posix.lstat(_fsencode(path) + b".holder")
         if _read_start(owner) <= link.st_mtime + 0.02:  # starts are told to 10 ms
             return pidfd
-        os.close(pidfd)
+        posix.close(pidfd)
     except OSError:
         pass
     return None
@@ -979,7 +1013,7 @@ def _exit_status(pidfd: int, deadline: float) -> int | None:
             return None
         if info[0] & _PIDFD_INFO_EXIT:
             code = int.from_bytes(info[_EXIT_CODE_AT:], sys.byteorder)
-            return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+            return 128 + posix.WTERMSIG(code) if posix.WIFSIGNALED(code) else posix.WEXITSTATUS(code)
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -1023,14 +1057,14 @@ def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> di
     pidfds: dict[Path | int, list[int]] = {}
     for target, fd in watched.items():
         if fd is not None and isinstance(target, int):
-            pidfds[target] = [os.dup(fd)]
+            pidfds[target] = [posix.dup(fd)]
         elif fd is not None and not isinstance(target, int) and target not in watch.went():
             pidfds[target] = _pidfds_of_mains(target)
     for target in watch.went():
         if not isinstance(target, int):
             # Handed over while we looked: those pidfds may be of the next holder.
             for pidfd in pidfds.pop(target, []):
-                os.close(pidfd)
+                posix.close(pidfd)
     return pidfds
 
 
@@ -1100,7 +1134,7 @@ def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare:
     for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
         pid = holder.keeps or holder.pid
         # Never ourselves, and none twice: a job that is about to exec holds beside its keeper.
-        pidfd = None if pid in (os.getpid(), *spare, *sent) else _pidfd_of(holder)
+        pidfd = None if pid in (posix.getpid(), *spare, *sent) else _pidfd_of(holder)
         # In this order: a holder seen before a watch that saw no death is one
         # of those that held when the watch began.
         if pidfd is None or (watch and path in watch.went()) or not _send(path, pid, pidfd, sig):
@@ -1110,7 +1144,7 @@ def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare:
         if watch:
             watch.add_process(pid, pidfd)
         else:
-            os.close(pidfd)
+            posix.close(pidfd)
     return sent
 
 
@@ -1123,8 +1157,8 @@ def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError as error:
-        os.close(pidfd)
-        error.filename = os.fspath(path)
+        posix.close(pidfd)
+        error.filename = posix.fspath(path)
         whom = f"signal {pid} ({_name_of(pid)})"
         error.strerror = (
             f"not permitted to {whom}" if error.errno == errno.EPERM else f"cannot {whom}: {error.strerror}"
@@ -1177,7 +1211,7 @@ class Hold:
         """Let go, by closing: never LOCK_UN, which would leave a reader unlocked."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            posix.close(fd)
 
 
 def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
@@ -1193,7 +1227,7 @@ def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode:
     if fd is None:
         raise _held(path)
     _beat(fd)
-    _publish(path, os.getpid(), fd)
+    _publish(path, posix.getpid(), fd)
     return Hold(path, fd)
 
 
@@ -1253,7 +1287,7 @@ def wait(
             return {target: _ending(target, pidfds.get(target, ()), deadline) for target in gone}
         finally:
             for pidfd in (fd for fds in pidfds.values() for fd in fds):
-                os.close(pidfd)
+                posix.close(pidfd)
 
 
 def holders(path: Path) -> list[Holder]:
@@ -1298,14 +1332,14 @@ def _move_high(fd: int) -> int:
 
     `exec 3>&1` in the wrapped script would close a low one, and let go.
     """
-    limit = os.sysconf("SC_OPEN_MAX")
+    limit = posix.sysconf("SC_OPEN_MAX")
     odd = range(701, limit, 2) if limit > 701 else range((limit - 2) | 1, 2, -2)
     for high in odd:
         if high != fd and not _is_open(high):
-            os.dup2(fd, high)
-            os.close(fd)
+            posix.dup2(fd, high)
+            posix.close(fd)
             return high
-    os.set_inheritable(fd, True)
+    posix.set_inheritable(fd, True)
     return fd
 
 
@@ -1323,15 +1357,15 @@ def _start_keeper(path: str, fd: int) -> int:
     _dismiss_keeper.
     """
     try:
-        job = _pidfd_open(os.getpid()) or 0
-        order, dismiss = os.pipe()
+        job = _pidfd_open(posix.getpid()) or 0
+        order, dismiss = posix.pipe()
         code = _fork_between(path, fd, job, order)
         if code:
-            raise OSError(code, os.strerror(code))
+            raise OSError(code, posix.strerror(code))
     except OSError as error:
         raise OSError(error.errno, f"cannot start a keeper: {error.strerror}", path) from None
-    os.close(order)
-    os.close(job)
+    posix.close(order)
+    posix.close(job)
     return dismiss
 
 
@@ -1345,34 +1379,34 @@ def _fork_between(path: str, fd: int, job: int, order: int) -> int:
 
     # Where the caller ignores SIGCHLD, the kernel would keep the status to itself.
     chld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    between = os.fork()
+    between = posix.fork()
     if between == 0:
         try:
             _fork_keeper(path, fd, job, order)
-            os._exit(0)
+            posix._exit(0)
         except OSError as error:
-            os._exit(error.errno or errno.EIO)
+            posix._exit(error.errno or errno.EIO)
         except BaseException:
-            os._exit(errno.EIO)
-    status = os.waitpid(between, 0)[1]
+            posix._exit(errno.EIO)
+    status = posix.waitpid(between, 0)[1]
     signal.signal(signal.SIGCHLD, chld)
-    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else errno.EIO
+    return posix.WEXITSTATUS(status) if posix.WIFEXITED(status) else errno.EIO
 
 
 def _fork_keeper(path: str, fd: int, job: int, order: int) -> None:
     """In the child between: all that can fail, then the keeper itself."""
     import _signal as signal  # C: without the enums, 2 MiB
 
-    os.setsid()
+    posix.setsid()
     # Its end is the job's end; a signal meant for the group must not let go.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    os.chdir("/")
+    posix.chdir("/")
     for other in _own_descriptors():
         if other not in (fd, job, order):
             _close_quietly(other)
     # Before there is a keeper: by its title `kill` knows that it is none to signal.
     _set_title("keep", path)
-    keeper = os.fork()
+    keeper = posix.fork()
     if keeper:
         _publish(path, keeper, fd)
         return
@@ -1392,14 +1426,14 @@ def _keep(job: int, order: int) -> NoReturn:
             continue
         for fd, event in ready:
             if fd == job or event & select.POLLIN:
-                os._exit(0)
+                posix._exit(0)
             events.unregister(order)  # hung up: the exec has closed the other end
 
 
 def _dismiss_keeper(dismiss: int) -> None:
     """After a failed exec: have the keeper let go, and return when it has."""
     try:
-        os.write(dismiss, b"x")
+        posix.write(dismiss, b"x")
     except BrokenPipeError:
         return  # somebody has ended it
     gone = select.poll()
@@ -1409,14 +1443,14 @@ def _dismiss_keeper(dismiss: int) -> None:
 
 def _own_descriptors() -> list[int]:
     try:
-        return [int(fd) for fd in os.listdir("/proc/self/fd")]
+        return [int(fd) for fd in posix.listdir("/proc/self/fd")]
     except OSError:  # /proc not mounted
-        return list(range(os.sysconf("SC_OPEN_MAX")))
+        return list(range(posix.sysconf("SC_OPEN_MAX")))
 
 
 def _close_quietly(fd: int) -> None:
     try:
-        os.close(fd)
+        posix.close(fd)
     except OSError:
         pass
 
@@ -1429,10 +1463,10 @@ def _set_title(*words: str) -> None:
     try:
         ends = _read_proc("self/stat").rpartition(b")")[2].split()
         start, end = int(ends[45]), int(ends[46])
-        title = b"\0".join(os.fsencode(word) for word in ("procalive", *words))[: end - start - 1]
-        memory = os.open("/proc/self/mem", os.O_RDWR | os.O_CLOEXEC)
-        os.pwrite(memory, title.ljust(end - start, b"\0"), start)
-        os.close(memory)
+        title = b"\0".join(_fsencode(word) for word in ("procalive", *words))[: end - start - 1]
+        memory = posix.open("/proc/self/mem", posix.O_RDWR | posix.O_CLOEXEC)
+        posix.pwrite(memory, title.ljust(end - start, b"\0"), start)
+        posix.close(memory)
         with open("/proc/self/comm", "wb") as comm:
             comm.write(b"procalive")
     except FileNotFoundError:
@@ -1457,20 +1491,20 @@ def _ignore_pipe() -> None:
 
 def _restore_locale() -> None:
     """Take back the LC_CTYPE that Python exports where none is set (PEP 538)."""
-    if not os.environ.get("LC_CTYPE", "").endswith(("UTF-8", "utf8")):
+    if not posix.environ.get(b"LC_CTYPE", b"").endswith((b"UTF-8", b"utf8")):
         return
     try:
         if b"\0LC_CTYPE=" not in b"\0" + _read_proc("self/environ"):
-            del os.environ["LC_CTYPE"]
+            posix.unsetenv("LC_CTYPE")
     except OSError:
         pass  # /proc not mounted
 
 
-def _candidates(name: str) -> list[str]:
-    if "/" in name:
+def _candidates(name: bytes) -> list[bytes]:
+    if b"/" in name:
         return [name]
-    path = os.environ.get("PATH", os.defpath)  # os.get_exec_path() imports warnings
-    return [os.path.join(directory or ".", name) for directory in path.split(":")]
+    path = posix.environ.get(b"PATH", b"/bin:/usr/bin")
+    return [(directory or b".") + b"/" + name for directory in path.split(b":")]
 
 
 def _exec(command: list[str]) -> tuple[int, str]:
@@ -1478,16 +1512,16 @@ def _exec(command: list[str]) -> tuple[int, str]:
     status, reason = _NOT_FOUND, "command not found"
     if command[0].startswith("-"):
         reason += "; options go before the FIFO"
-    for file in _candidates(command[0]) if command[0] else ():
+    for file in _candidates(_fsencode(command[0])) if command[0] else ():
         try:
-            os.stat(file)  # an execve(2) that fails costs ten times as much
-            os.execv(file, command)
+            posix.stat(file)  # an execve(2) that fails costs ten times as much
+            posix.execv(file, command)
         except (FileNotFoundError, NotADirectoryError):
-            if os.path.exists(file):
+            if _exists(file):
                 status, reason = _CANNOT_RUN, "cannot be run: its interpreter is missing"
         except OSError as error:
             if error.errno == errno.ENOEXEC:
-                os.execv("/bin/sh", ["sh", file, *command[1:]])  # a script without #!
+                posix.execv("/bin/sh", ["sh", _fsdecode(file), *command[1:]])  # a script without #!
             status, reason = _CANNOT_RUN, f"cannot be run: {error.strerror}"
             if error.errno != errno.EACCES:
                 break
@@ -1525,12 +1559,12 @@ class _Options:
 
 def _write(fd: int, text: bytes) -> None:
     while text:
-        text = text[os.write(fd, text) :]
+        text = text[posix.write(fd, text) :]
 
 
 def _print(text: str) -> None:
     try:
-        _write(1, os.fsencode(text + "\n"))
+        _write(1, _fsencode(text + "\n"))
     except OSError as error:
         error.filename = "standard output"
         raise
@@ -1558,7 +1592,7 @@ def _line(error: BaseException) -> str:
 
 def _absolute(path: str) -> str:
     try:
-        return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+        return path if path.startswith("/") else f"{posix.getcwd().rstrip('/')}/{path}"
     except FileNotFoundError:
         raise Refused(path, "the current directory was removed; change to another") from None
 
@@ -1578,7 +1612,7 @@ def _cmd_hold(options: _Options, operands: list[str]) -> int:
     fd = _hold_or_wait(path, options)
     if fd is None:
         return _report_held(path, options)
-    name = os.path.basename(command[0])
+    name = command[0].rpartition("/")[2]
     if name in _DROPS_DESCRIPTORS and not options.private and not options.quiet:
         _say(f"{_show(path)}: {name} closes every descriptor that it inherits, and so lets go at once; use hold -o")
     return _become(absolute, fd, command, options)
@@ -1594,11 +1628,11 @@ def _let_go_of(paths: Iterable[str]) -> None:
             continue  # told where it matters
     for fd in _own_descriptors():
         try:
-            found = os.fstat(fd)
+            found = posix.fstat(fd)
         except OSError:
             continue
         if (found.st_dev, found.st_ino) in inodes:
-            os.close(fd)
+            posix.close(fd)
 
 
 def _hold_or_wait(path: str, options: _Options) -> int | None:
@@ -1627,13 +1661,13 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     _beat(fd)
     dismiss = None
     if options.private:
-        os.set_inheritable(fd, False)
+        posix.set_inheritable(fd, False)
         dismiss = _start_keeper(path, fd)
-        os.environ.pop("PROCALIVE_FD", None)
+        posix.unsetenv("PROCALIVE_FD")
     else:
-        _publish(path, os.getpid(), fd)
-        os.environ["PROCALIVE_FD"] = str(fd)
-    os.environ["PROCALIVE_FIFO"] = path
+        _publish(path, posix.getpid(), fd)
+        posix.putenv("PROCALIVE_FD", str(fd))
+    posix.putenv("PROCALIVE_FIFO", path)
     if options.verbose:
         _say(f"{_show(path)}: held; running {_show(command[0])}")
     _restore_locale()
@@ -1642,7 +1676,7 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     _ignore_pipe()
     if dismiss is not None:
         _dismiss_keeper(dismiss)
-    os.close(fd)
+    posix.close(fd)
     _say(f"{_show(command[0])}: {reason}")
     return status
 
@@ -1657,18 +1691,18 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
         raise Refused(
             path, f"descriptor {fd} is not open here; open it with: exec {fd}<>FIFO (ksh: and hand it on, {fd}<&{fd})"
         )
-    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & posix.O_ACCMODE == posix.O_WRONLY:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
-    if not _leads_to(path, os.fstat(fd)):
+    if not _leads_to(path, posix.fstat(fd)):
         raise Refused(path, f"descriptor {fd} is open on another file")
-    if os.access(f"/proc/{os.getppid()}/fd", os.X_OK) and not os.path.exists(f"/proc/{os.getppid()}/fd/{fd}"):
+    if posix.access(f"/proc/{posix.getppid()}/fd", posix.X_OK) and not _exists(f"/proc/{posix.getppid()}/fd/{fd}"):
         raise Refused(path, f"descriptor {fd} is open here, but not in the calling shell, which is to hold")
     if not _flock_within(fd, path, options):
         return _report_held(path, options)
-    if not _leads_to(path, os.fstat(fd)):
+    if not _leads_to(path, posix.fstat(fd)):
         raise Refused(path, "was replaced while the lock was waited for")
     _beat(fd)
-    _publish(_absolute(path), os.getppid(), fd)
+    _publish(_absolute(path), posix.getppid(), fd)
     if options.verbose:
         _say(f"{_show(path)}: held by descriptor {fd}")
     return _YES
@@ -1767,7 +1801,7 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     pids = [_pid(word) for word in operands]
     if options.verbose:
         for pid in pids:
-            if not os.path.exists(f"/proc/{pid}"):
+            if not _exists(f"/proc/{pid}"):
                 _say(f"{pid}: no such process: already gone")
     return pids
 
@@ -1783,7 +1817,7 @@ def _report_statuses(gone: dict[Path | int, int | None]) -> int:
 def _raise_descriptor_limit(targets: int) -> None:
     """Room for a descriptor a target, as far as the hard limit allows."""
     needed = targets + 32
-    if os.sysconf("SC_OPEN_MAX") >= needed:
+    if posix.sysconf("SC_OPEN_MAX") >= needed:
         return
     import resource
 
@@ -2087,9 +2121,9 @@ def _open_standard_descriptors() -> None:
     """Fill closed ones, or a FIFO could become descriptor 2 and get our messages."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         while True:
-            fd = os.open(os.devnull, os.O_RDWR)
+            fd = posix.open("/dev/null", posix.O_RDWR)
             if fd > 2:
-                os.close(fd)
+                posix.close(fd)
                 return
 
 
@@ -2116,7 +2150,7 @@ def _launch(notes: str, args: list[str]) -> NoReturn:
     1 is also how an interpreter ends that could not even start.
     """
     _Options.ignored = notes
-    _Options.launcher = os.getppid() if "n" in notes else 0
+    _Options.launcher = posix.getppid() if "n" in notes else 0
     plain_hold = args[:1] == ["hold"] and not "".join(args[1:2]).startswith("-")
     if not plain_hold:
         try:
@@ -2124,8 +2158,8 @@ def _launch(notes: str, args: list[str]) -> NoReturn:
         except (OSError, LookupError, ValueError):
             pass  # looks only; to a keeper it matters
     status = main(args)
-    os._exit(10 if status == _NO and "n" in notes else status)
+    posix._exit(10 if status == _NO and "n" in notes else status)
 
 
 if __name__ == "__main__":
-    os._exit(main())  # nothing is buffered, and a tear-down would cost 3 ms
+    posix._exit(main())  # nothing is buffered, and a tear-down would cost 3 ms

@@ -205,7 +205,7 @@ def test_kill_with_grace_returns_at_the_hand_over_and_leaves_the_next_holder_alo
 
 
 LOOK = (procalive, "holders")
-PIDFD = (os, "pidfd_open")
+PIDFD = (procalive.posix, "pidfd_open")
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ def test_a_keeper_that_vanishes_after_the_look_is_no_error_and_leaks_nothing(fif
             raise FileNotFoundError(errno.ENOENT, "forced", path)
         return real(path)
 
-    at(PIDFD, lambda: monkeypatch.setattr(os, "listdir", listdir))
+    at(PIDFD, lambda: monkeypatch.setattr(procalive.posix, "listdir", listdir))
     assert kill_or_unseen(fifo) == []
     assert job.poll() is None
 
