@@ -89,7 +89,7 @@ def hold() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             words = [PROCALIVE, "hold", *options, str(path), *(command or ("sleep", "600"))]
             job = subprocess.Popen(words, **popen)
             stack.callback(end, job)
-            until(lambda: b"PROCALIVE_FD=" in environ(job.pid), f"{path} held by {job.pid}")
+            until(lambda: b"PROCALIVE_FIFO=" in environ(job.pid), f"{path} held by {job.pid}")
             return job
 
         yield start
