@@ -22,6 +22,13 @@ procalive_check() {
     # shellcheck disable=SC2166 # -a: with .holder no name can be taken for an operator
     [ "${1-}.holder${2+/}" -ef "${1-}" -a -h "${1-}.holder" ] || procalive_ask "$@"
 }
+# The same where [[ is fast: it expands only what it comes to, and splits no words.
+if [ "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
+    procalive_check() {
+        # shellcheck disable=SC3010 # read by those two alone
+        [[ $# == 1 && -L $1.holder && $1.holder -ef $1 ]] || procalive_ask "$@"
+    }
+fi
 
 # By an open(2) of the write end that does not block, which no redirection is.
 procalive_ask() {
