@@ -82,7 +82,7 @@ async def test_a_death_is_learnt_from_the_kernel(place, hold, monkeypatch):
         job.kill()
         job.wait()
         await becomes(pilot, lambda: text(pilot, "#summary") == "1 FIFO: 1 free")
-        assert lines(pilot)[1].count("▄") == 1  # held for part of that time
+        assert re.search("▄|█·", lines(pilot)[1])  # held for a part of that time, or for the one before
 
 
 async def test_a_new_holder_is_learnt_from_the_kernel(place, hold, monkeypatch):

@@ -150,7 +150,7 @@ fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
 @test "guard leaves no link in a directory that it may not write, and all else works" {
     need_root && need runuser
     mkdir -m 755 ro && mkfifo -m 666 ro/F && chmod 711 . ..
-    cp "$PROCALIVE_SH" lib.sh
+    install -m 644 "$PROCALIVE_SH" lib.sh
     run -0 runuser -u nobody -- bash -c '. ./lib.sh; procalive_guard ro/F; echo $?; procalive_check ro/F; echo $?; ls ro' 3>&-
     [ "$output" = $'0\n0\nF' ]
 }
