@@ -184,9 +184,14 @@ both_answers() {
     [ ! -e "$F" ]
 }
 
-@test "launcher says 2 when Python cannot even start" {
-    as=(sh -c 'ulimit -v 10000; exec "$@"' sh)
-    go check -v missing
-    [ "$status" -ge 2 ]
-    [ -n "$stderr" ]
+@test "launcher says 2 when Python cannot even start, for 1 would be an answer" {
+    hold_bg
+    as=(sh -c 'ulimit -v 12000; exec "$@"' sh)
+    for verb in 'check -v' who kill; do
+        # shellcheck disable=SC2086 # words
+        go $verb "$F"
+        [ "$status" = 2 ]
+        [[ $stderr == *"procalive: $PY could not start" ]]
+    done
+    kill -0 "$pid"
 }
