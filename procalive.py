@@ -2006,6 +2006,13 @@ _SPECS: dict[str, tuple[Any, ...]] = {
         _VERBOSE,
     ),
 }
+_STATUSES = {
+    "hold": "COMMAND's own, or 75 held by another, 125 procalive failed, 126 COMMAND cannot be run, 127 not found",
+    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a beat",
+    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no beat, 124 time ran out; --status: the holder's own, or 125",
+    "who": "0 somebody, 1 nobody, 2 cannot tell",
+    "kill": "0 sent (-k: and gone), 1 nobody to signal, 2 cannot tell or not permitted, 124 still there",
+}
 _RUN: dict[str, Callable[[_Options, list[str]], int]] = {
     "hold": _cmd_hold,
     "check": _cmd_check,
@@ -2032,7 +2039,8 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB")
     for verb, (text, usages, *options) in _SPECS.items():
         usage = "\n       ".join(f"procalive {verb} {operands}" for operands in usages)
-        one = verbs.add_parser(verb, usage=usage, help=text, description=text)
+        ends = f"Exit status: {_STATUSES[verb]}. procalive(1) tells all."
+        one = verbs.add_parser(verb, usage=usage, help=text, description=text, epilog=ends)
         for flag, _, value, _, about in options:
             if value:
                 one.add_argument(flag, metavar=value, help=about)

@@ -18,6 +18,13 @@ OPTIONS = {
     "kill": {"-s", "-k", "-a", "-q", "-v"},
 }
 STATUSES = {"0", "1", "2", "3", "75", "124", "125", "126", "127", "128+N", "130"}
+ENDS = {
+    "hold": {"75", "125", "126", "127"},
+    "check": {"0", "1", "2", "3"},
+    "wait": {"0", "2", "3", "124", "125"},
+    "who": {"0", "1", "2"},
+    "kill": {"0", "1", "2", "124"},
+}
 every_verb = pytest.mark.parametrize("verb", sorted(OPTIONS))
 
 
@@ -50,6 +57,13 @@ def test_usage_lines_and_help_have_all_options(verb):
         "-h",
         "--help",
     }
+
+
+@every_verb
+def test_the_help_tells_the_statuses_of_the_verb(verb):
+    told = procalive._help(verb).partition("Exit status: ")[2]
+    assert set(re.findall(r"\b\d+\b", told)) - {"1"} == ENDS[verb] - {"1"}  # 1 is in procalive(1) too
+    assert bool(re.search(r"\b1 (not|nobody)", told)) == ("1" in ENDS[verb])
 
 
 @every_verb
