@@ -9,7 +9,7 @@ sleeps on the write end until the last reader is gone.
 Guaranteed, on one kernel: after exit, crash, kill -9 or reboot nothing is left
 that reads as alive; never two exclusive holders of one FIFO; `wait` misses no
 moment without a holder, however short; no signal ever goes to a process that
-does not hold.
+does not hold, nor is kept by one that does.
 Not guaranteed: anything across hosts, or after somebody unlinks the FIFO.
 
 Invariants:
@@ -28,6 +28,7 @@ procalive(7) tells how and why it works.
 
 from __future__ import annotations
 
+import _signal as signal  # without the enums, which cost 3 ms and, in each keeper, 2 MiB
 import _thread
 import errno
 import fcntl
@@ -83,7 +84,6 @@ _BROKEN_PIPE = 141
 
 _INF = float("inf")
 _LONGEST_SLEEP = 2_000_000.0  # seconds: epoll_wait(2) counts in an int of milliseconds
-_SIGTERM, _SIGKILL = 15, 9  # the signal module costs 3 ms
 _BATCH = 64  # events taken from epoll at once
 _READ_END = posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC
@@ -168,10 +168,10 @@ class TimedOut(ProcaliveError, TimeoutError):
 
 
 class Unseen(ProcaliveError):
-    """Alive, but no process that this user may look into reads the FIFO."""
+    """Alive, but no process that this user may look into, or believe, reads the FIFO."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "held, but by no process that you may see (another user's, or in another PID namespace)")
+    def __init__(self, path: Path, whose: str = "by no process that you may see") -> None:
+        super().__init__(path, f"held, but {whose} (another user's, or in another PID namespace)")
 
 
 class _Usage(Exception):
@@ -201,6 +201,13 @@ def _exists(path: str | bytes) -> bool:
     return True
 
 
+def _is_file(path: str, found: os.stat_result) -> bool:
+    try:
+        return _inode(posix.stat(path)) == _inode(found)
+    except OSError:
+        return False
+
+
 def _type_of(path: bytes) -> int:
     """S_IFLNK and the like, of the name itself; 0 where there is none."""
     try:
@@ -209,8 +216,8 @@ def _type_of(path: bytes) -> int:
         return 0
 
 
-def _same_file(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+def _inode(found: os.stat_result) -> _Inode:
+    return found.st_dev, found.st_ino
 
 
 def _show(path: Path | int) -> str:
@@ -338,27 +345,32 @@ class _Watch:
         self._epoll = select.epoll()
         self._targets: dict[int, Path | int] = {}
         self._gone: list[Path | int] = []
-        self._spent: list[int] = []
+        self._kept: list[int] = []
 
     def __enter__(self) -> _Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for fd in (*self._targets, *self._spent):
+        for fd in self._kept:
             posix.close(fd)
         self._epoll.close()
+
+    def keep(self, fd: int) -> int:
+        """Let a descriptor stay open until the watch ends, and close it then."""
+        self._kept.append(fd)
+        return fd
 
     def add(self, target: Path | int) -> int | None:
         """Watch a FIFO or a PID; the descriptor watched, or None if it is gone."""
         if isinstance(target, int):
             pidfd = _pidfd_open(target)
             if pidfd is not None:
-                self.add_process(target, pidfd)
+                self.add_process(target, self.keep(pidfd))
             return pidfd
         fd = _open_write_end(target)
         if fd is None:
             return None
-        self._targets[fd] = target
+        self._targets[self.keep(fd)] = target
         self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
         # A fresh registration reports "writable" once.  Take that report now,
         # or it would pass for a death; real events may come along with it.
@@ -367,7 +379,7 @@ class _Watch:
         return fd
 
     def add_process(self, pid: int, pidfd: int) -> None:
-        """Watch a pidfd, which is the watch's to close from now on."""
+        """Watch a process by a pidfd that is kept."""
         self._targets[pidfd] = pid
         self._epoll.register(pidfd, select.EPOLLIN)
 
@@ -398,21 +410,26 @@ class _Watch:
         return time.monotonic() + beat + max_age - now + 0.001  # strictly older, then
 
     def _collect(self, pause: float, fresh: int = -1) -> None:
-        events = self._epoll.poll(pause, _BATCH)
-        for fd, event in events:
-            if fd != fresh or event & select.EPOLLERR:
-                self._gone.append(self._targets.pop(fd))
-                # By hand: a copy in a child that the host program has forked
-                # would keep a closed descriptor in the set (epoll(7), Q6).
-                self._epoll.unregister(fd)
-                self._spent.append(fd)  # a pidfd is still good for its status
-        if len(events) == _BATCH:
-            self._collect(0, fresh)
+        more = True
+        while more:
+            events = self._epoll.poll(pause, _BATCH)
+            for fd, event in events:
+                if fd != fresh or event & select.EPOLLERR:
+                    self._gone.append(self._targets.pop(fd))
+                    # Not by closing it, which comes later anyhow (a pidfd is still good
+                    # for its status): a copy in a child that the host program has forked
+                    # would keep a closed descriptor in the set (epoll(7), Q6).
+                    self._epoll.unregister(fd)
+            pause, more = 0, len(events) == _BATCH
+
+
+def _refuse_nan(seconds: float | None) -> None:
+    if seconds is not None and seconds != seconds:  # it would compare false for ever
+        raise ValueError("the time is not a number")
 
 
 def _deadline(seconds: float | None) -> float:
-    if seconds is not None and seconds != seconds:  # NaN would compare false for ever
-        raise ValueError("the time is not a number")
+    _refuse_nan(seconds)
     return _INF if seconds is None else time.monotonic() + seconds
 
 
@@ -432,7 +449,7 @@ class _Arrival:
     """
 
     _guard = _thread.allocate_lock()
-    _asleep: dict[tuple[int, int, int], _Arrival] = {}
+    _asleep: dict[_Inode, _Arrival] = {}
 
     def __init__(self) -> None:
         self.came = False
@@ -445,8 +462,7 @@ class _Arrival:
         found = posix.stat(path)
         if not stat.S_ISFIFO(found.st_mode):
             raise NotAFifo(path)
-        # The process too: after fork(2) a child has this table, but no threads.
-        key = (found.st_dev, found.st_ino, posix.getpid())
+        key = _inode(found)
         with cls._guard:
             arrival = cls._asleep.get(key)
             if arrival is None:
@@ -456,7 +472,12 @@ class _Arrival:
             arrival.bells.append(bell)
         return arrival
 
-    def _sleep(self, path: Path, key: tuple[int, int, int]) -> None:
+    @classmethod
+    def forget(cls) -> None:
+        """In a child made by fork(2), which has none of the threads, and a guard that one may have locked."""
+        cls._guard, cls._asleep = _thread.allocate_lock(), {}
+
+    def _sleep(self, path: Path, key: _Inode) -> None:
         try:
             fd = posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)
             if not stat.S_ISFIFO(posix.fstat(fd).st_mode):
@@ -481,6 +502,9 @@ class _Arrival:
             self.bells.remove(bell)
 
 
+posix.register_at_fork(after_in_child=_Arrival.forget)
+
+
 def _start_thread(function: Callable[..., None], *args: object) -> None:
     try:
         _thread.start_new_thread(function, args)
@@ -502,25 +526,26 @@ def _make_fifo(path: Path, mode: int) -> None:
         if error.errno == errno.ENOENT:
             error.strerror = "no such directory"
         raise
-    try:
-        _set_mode(path, mode)
-    except FileNotFoundError:
-        pass  # unlinked since: the caller looks again
+    _set_mode(path, mode)
 
 
 def _set_mode(path: Path, mode: int) -> None:
     """Undo what the umask took from a FIFO just made.
 
-    The umask is the whole process's, so other threads forbid to change it; and
-    a chmod by name could be led astray to another file.
+    The umask is the whole process's, so other threads forbid to change it.  Nor
+    may chmod(2) go by the name, to which another file could be moved meanwhile:
+    it gets what was opened, and seen to be a FIFO.
     """
-    made = posix.lstat(path)
-    if stat.S_IMODE(made.st_mode) == mode:
-        return
-    fd = posix.open(path, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC)
     try:
-        if _same_file(made, posix.fstat(fd)):
+        fd = posix.open(path, posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except FileNotFoundError:
+        return  # unlinked since: the caller looks again
+    try:
+        made = posix.fstat(fd).st_mode
+        if stat.S_ISFIFO(made) and stat.S_IMODE(made) != mode:
             posix.chmod(f"/proc/self/fd/{fd}", mode)
+    except FileNotFoundError:
+        raise OSError(errno.ENOENT, f"its mode cannot be made {mode:04o} without /proc", path) from None
     finally:
         posix.close(fd)
 
@@ -573,7 +598,7 @@ def _flock(fd: int, shared: bool, path: Path, block: bool = False) -> bool:
 def _leads_to(path: Path, found: os.stat_result) -> bool:
     """Whether the name still leads to this FIFO, and not to a newer one."""
     try:
-        return _same_file(found, posix.lstat(path))
+        return _inode(found) == _inode(posix.lstat(path))
     except FileNotFoundError:
         return False
 
@@ -631,27 +656,25 @@ def _refuse_obstructed(path: Path, found: os.stat_result, times: int) -> None:
     fs/file_table.c), so the same owner seen before and after a dead probe
     cannot be a holder that is leaving.
     """
-    owner = _lock_owner(found)
-    if owner is not None and _probe(path) is None and _leads_to(path, found) and _lock_owner(found) == owner:
-        raise Obstructed(path, _locker(found, owner))
-    # /proc/locks hides the owners of other PID namespaces.  No holder can come
-    # and go unseen this often, so the lock must be such an owner's.
+    owners = _lock_owners(found)
+    if owners and _probe(path) is None and _leads_to(path, found) and _lock_owners(found) == owners:
+        raise Obstructed(path, _locker(found, owners))
+    # /proc/locks hides the owners of other PID namespaces, and has another device
+    # number on btrfs and overlay file systems.  No holder can come and go unseen
+    # this often, so the lock must be such an owner's.
     if times > 100:
-        raise Obstructed(path, None)
+        raise Obstructed(path, _locker(found, []))
 
 
-def _lock_owner(found: os.stat_result) -> int | None:
-    """The PID in /proc/locks that took a flock on this inode (proc_locks(5))."""
+def _lock_owners(found: os.stat_result) -> list[int]:
+    """The PIDs in /proc/locks that took a flock on this inode (proc_locks(5))."""
     device = f"{posix.major(found.st_dev):02x}:{posix.minor(found.st_dev):02x}:{found.st_ino}"
     try:
         with open("/proc/locks") as file:
-            for line in file:
-                words = line.split()
-                if words[1] == "FLOCK" and words[5] == device:
-                    return int(words[4])
+            lines = [line.split() for line in file]
     except OSError:
-        pass  # /proc not mounted
-    return None
+        return []  # /proc not mounted
+    return [int(words[4]) for words in lines if words[1] == "FLOCK" and words[5] == device]
 
 
 def _hold_within(path: Path, shared: bool, mode: int, deadline: float) -> int | None:
@@ -731,8 +754,16 @@ class Holder:
         self.uid, self._caller, self._parent = _read_status(pid)
         self.since = _read_start(pid)
         self.command = _read_command(pid)
-        self._keeper = self.command[:2] == ["procalive", "keep"]
-        self.keeps = _read_keeps(pid, self._caller) if self._keeper else None
+        kept = _read_kept(pid) if self.command[:2] == ["procalive", "keep"] else []
+        self._keeper = bool(kept)  # once the job has ended, it is a holder like any
+        self.keeps = _believed(kept, self._caller)
+
+    def _with(self, **facts: Any) -> Holder:
+        """The same process with another descriptor, or another name of the FIFO."""
+        twin = object.__new__(Holder)
+        for name in self.__slots__:
+            setattr(twin, name, facts.get(name, getattr(self, name)))
+        return twin
 
     def __repr__(self) -> str:
         return f"Holder({self.as_dict()})"
@@ -785,19 +816,30 @@ def _read_command(pid: int) -> list[str]:
     return [_fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
 
 
-def _read_keeps(pid: int, caller: int) -> int | None:
-    """The process that a keeper's pidfd stands for; None once that has ended.
-
-    Believed only where the keeper's real user, `caller`, is that of the process
-    or root: nobody shall point another user's `kill` at a process by posing as
-    its keeper, not by the effective user of a set-user-ID program either.
-    """
+def _read_kept(pid: int) -> list[int]:
+    """The processes that its pidfds stand for: 0 in a PID namespace that we do
+    not see into, and none that has ended (-1)."""
+    kept = []
     for fd in _open_files(str(pid)):
         try:
             info = _read_proc(f"{pid}/fdinfo/{fd}")
-            kept = int(info.partition(b"\nPid:")[2].split()[0]) if b"\nPid:" in info else 0
-            if kept > 0 and caller in (0, _read_status(kept)[0]):
-                return kept
+            kept += [int(info.partition(b"\nPid:")[2].split()[0])] if b"\nPid:" in info else []
+        except OSError as error:
+            _pass_over(error)
+    return [one for one in kept if one >= 0]
+
+
+def _believed(kept: list[int], caller: int) -> int | None:
+    """The process that a keeper keeps, where its real user, `caller`, may speak for it.
+
+    That is the user of the process, root, or ourselves: nobody shall point
+    another user's `kill` at a process by posing as its keeper, not by the
+    effective user of a set-user-ID program either.
+    """
+    for pid in filter(None, kept):
+        try:
+            if caller in (0, posix.geteuid(), _read_status(pid)[0]):
+                return pid
         except OSError as error:
             _pass_over(error)
     return None
@@ -842,7 +884,7 @@ def _inode_behind(pid: str, fd: str) -> _Inode | None:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise
         return None  # closed, or on a file system that does not answer: no FIFO
-    return found.st_dev, found.st_ino
+    return _inode(found)
 
 
 def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, bool] | None:
@@ -860,13 +902,16 @@ def _reads_inode(pid: str, fd: str, inodes: Container[_Inode]) -> tuple[_Inode, 
 
 def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
     """The readers of these FIFOs, in one pass over /proc."""
-    found = []
+    found: list[Holder] = []
     for pid in _processes() if fifos else ():
         for fd in _open_files(pid):
             reader = _reads_inode(pid, fd, fifos)
             if reader is None:
                 continue
             inode, lock = reader
+            if found and found[-1].pid == int(pid):  # once for each process, not for each of its descriptors
+                found.append(found[-1]._with(fifo=fifos[inode], _inode=inode, fd=int(fd), lock=lock))
+                continue
             try:
                 found.append(Holder(fifos[inode], inode, int(pid), int(fd), lock))
             except (OSError, LookupError, ValueError) as error:
@@ -882,24 +927,25 @@ def _locks_inode(pid: str, inode: _Inode) -> bool:
         return False
 
 
-def _locker(found: os.stat_result, named: int) -> int:
-    """Who to end to free the lock: the process that /proc/locks names, unless it
-    has left the descriptor to another."""
-    inode = (found.st_dev, found.st_ino)
-    return next((int(pid) for pid in (str(named), *_processes()) if _locks_inode(pid, inode)), named)
+def _locker(found: os.stat_result, named: list[int]) -> int | None:
+    """Who to end to free the lock: a process that /proc/locks names, unless those
+    have left the descriptor to another."""
+    inode = _inode(found)
+    first = named[0] if named else None
+    return next((int(pid) for pid in (*map(str, named), *_processes()) if _locks_inode(pid, inode)), first)
 
 
 def _inode_of(path: Path) -> _Inode | None:
     """The FIFO's inode, or None if it is missing."""
     try:
-        found = posix.stat(path)
+        found = posix.stat(posix.fspath(path))  # an int would be a descriptor
     except FileNotFoundError:
         if posix.fspath(path):
             return None
         raise
     if not stat.S_ISFIFO(found.st_mode):
         raise NotAFifo(path)
-    return found.st_dev, found.st_ino
+    return _inode(found)
 
 
 def _mains(found: list[Holder]) -> list[Holder]:
@@ -921,6 +967,8 @@ def _pidfd_open(pid: int) -> int | None:
         return posix.pidfd_open(pid)
     except ProcessLookupError:
         return None
+    except OverflowError:
+        number = errno.EINVAL
     except AttributeError:  # a Python built on an older system
         number = errno.ENOSYS
     except OSError as error:
@@ -932,7 +980,7 @@ def _pidfd_open(pid: int) -> int | None:
     raise OSError(number, posix.strerror(number), str(pid))
 
 
-def _pidfd_of(holder: Holder) -> int | None:
+def _pidfd_of(holder: Holder, watch: _Watch) -> int | None:
     """A pidfd of the process that holds (or is kept), or None if it let go.
 
     The check comes after the open.  Had the PID been reused before it, the
@@ -944,56 +992,55 @@ def _pidfd_of(holder: Holder) -> int | None:
     pidfd = None if pid is None else _pidfd_open(pid)
     if pidfd is None:
         return None
-    try:
-        if _still_holds(holder):
-            return pidfd
-    except BaseException:
-        posix.close(pidfd)
-        raise
-    posix.close(pidfd)
-    return None
+    watch.keep(pidfd)
+    return pidfd if _still_holds(holder) else None
 
 
 def _still_holds(holder: Holder) -> bool:
     try:
         found = posix.stat(f"/proc/{holder.pid}/fd/{holder.fd}")
-        reads = (found.st_dev, found.st_ino) == holder._inode and _reading(str(holder.pid), str(holder.fd))[0]
+        reads = _inode(found) == holder._inode and _reading(str(holder.pid), str(holder.fd))[0]
     except (FileNotFoundError, ProcessLookupError, LookupError, ValueError):
         return False  # whatever else goes wrong, it may well hold
     # A keeper's own pidfd shows its job's PID only as long as that process is there.
-    return reads and (not holder._keeper or _read_keeps(holder.pid, holder._caller) == holder.keeps)
+    return reads and (not holder._keeper or _believed(_read_kept(holder.pid), holder._caller) == holder.keeps)
 
 
-def _close(fd: int | None) -> None:
-    if fd is not None:
-        posix.close(fd)
+def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
+    """Other users' processes that hold, but whose descriptors cannot be seen.
 
-
-def _pidfd_of_unseen(path: Path) -> int | None:
-    """A pidfd of another user's main process, whose descriptors cannot be seen.
-
-    /proc/locks names who took the lock, even after it died; only a process
+    /proc/locks names who took the lock, even after it ended; only a process
     that was there before the holder link was made can be the one.
     """
+    seen = {pid for holder in found for pid in (holder.pid, holder.keeps)}
     try:
-        owner = _lock_owner(posix.stat(path)) or 0
-        pidfd = _pidfd_open(owner) if owner else None
-        if pidfd is None:
-            return None
-        link = posix.lstat(_fsencode(path) + b".holder")
-        if _read_start(owner) <= link.st_mtime + 0.02:  # starts are told to 10 ms
-            return pidfd
-        posix.close(pidfd)
+        since = posix.lstat(_fsencode(path) + b".holder").st_mtime + 0.02  # starts are told to 10 ms
+        owners = _lock_owners(posix.stat(path))
+        return [pid for pid in owners if pid not in seen and _is_closed_to_us(pid) and _read_start(pid) <= since]
     except OSError:
-        pass
-    return None
+        return []
+
+
+def _is_closed_to_us(pid: int) -> bool:
+    try:
+        posix.listdir(f"/proc/{pid}/fd")
+    except PermissionError:
+        return True
+    return False
+
+
+def _pidfds_of_unseen(path: Path, found: list[Holder], watch: _Watch) -> list[int]:
+    """Of the owners unseen: all, or none where one of them cannot be told for sure."""
+    owners = _unseen_owners(path, found)
+    pidfds = [watch.keep(pidfd) for pidfd in map(_pidfd_open, owners) if pidfd is not None]
+    return pidfds if _unseen_owners(path, found) == owners else []  # the check comes after the open
 
 
 # From linux/pidfd.h: _IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info), whose first
 # member is a 64-bit mask and whose 32 bits at 60 are the wait status (Linux 6.15).
 _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO_EXIT = 8
-_PIDFD_INFO_SIZE, _EXIT_CODE_AT = 64, 60
+_PIDFD_INFO_MASK, _EXIT_CODE_AT = 8, 60
 
 
 def _exit_status(pidfd: int, deadline: float) -> int | None:
@@ -1005,13 +1052,12 @@ def _exit_status(pidfd: int, deadline: float) -> int | None:
     reaped = select.poll()
     reaped.register(pidfd, 0)  # POLLHUP, reported unasked
     while True:
-        info = bytearray(_PIDFD_INFO_SIZE)
-        info[0] = _PIDFD_INFO_EXIT
+        info = bytearray(_PIDFD_INFO_EXIT.to_bytes(_PIDFD_INFO_MASK, sys.byteorder).ljust(_EXIT_CODE_AT + 4, b"\0"))
         try:
             fcntl.ioctl(pidfd, _PIDFD_GET_INFO, info)
         except OSError:
             return None
-        if info[0] & _PIDFD_INFO_EXIT:
+        if int.from_bytes(info[:_PIDFD_INFO_MASK], sys.byteorder) & _PIDFD_INFO_EXIT:
             code = int.from_bytes(info[_EXIT_CODE_AT:], sys.byteorder)
             return 128 + posix.WTERMSIG(code) if posix.WIFSIGNALED(code) else posix.WEXITSTATUS(code)
         left = deadline - time.monotonic()
@@ -1023,24 +1069,34 @@ def _exit_status(pidfd: int, deadline: float) -> int | None:
 # --- what the verbs are made of ----------------------------------------------
 
 
-def _visible_holders(path: Path) -> list[Holder]:
-    inode = _inode_of(path)
-    return _find_holders({inode: path}) if inode else []
+def _look_up(paths: Sequence[Path]) -> dict[Path, list[Holder] | Exception]:
+    """For each FIFO its holders, or what forbids to tell, in one pass over /proc.
 
-
-def _settle(path: Path, found: list[Holder]) -> list[Holder]:
-    """Where a look at /proc found nobody: nobody on proof only, or Unseen.
-
-    A look takes its time, and holders that come, fork and exec meanwhile can
-    slip through it, though hardly through several.
+    Nobody, on proof only: a look takes its time, and holders that come, fork and
+    exec meanwhile can slip through it, though hardly through several.
     """
-    for _ in range(5):
-        if found or _probe(path) is None:
-            return found
-        found = _visible_holders(path)
-    if not found and _probe(path) is not None:
-        raise Unseen(path)
-    return found
+    results: dict[Path, list[Holder] | Exception] = {}
+    unseen = list(dict.fromkeys(paths))
+    for _ in range(6):
+        inodes = {path: _outcome(_inode_of, path) for path in unseen}
+        seen = _find_holders({inode: path for path, inode in inodes.items() if isinstance(inode, tuple)})
+        for path, inode in inodes.items():
+            found = [holder._with(fifo=path) for holder in seen if holder._inode == inode]
+            alive = inode if found or isinstance(inode, Exception) else _outcome(_probe, path)
+            results[path] = alive if isinstance(alive, Exception) else found
+            if alive is None or found or isinstance(alive, Exception):
+                unseen.remove(path)
+        if not unseen:
+            break
+    return {path: Unseen(path) if path in unseen else results[path] for path in paths}
+
+
+def _outcome(look: Callable[[Path], Any], path: Path) -> Any:
+    """What a look at the FIFO returns or raises."""
+    try:
+        return look(path)
+    except (ProcaliveError, OSError) as error:
+        return error
 
 
 def _held(path: Path) -> Held:
@@ -1057,25 +1113,27 @@ def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> di
     pidfds: dict[Path | int, list[int]] = {}
     for target, fd in watched.items():
         if fd is not None and isinstance(target, int):
-            pidfds[target] = [posix.dup(fd)]
+            pidfds[target] = [fd]
         elif fd is not None and not isinstance(target, int) and target not in watch.went():
-            pidfds[target] = _pidfds_of_mains(target)
+            pidfds[target] = _pidfds_of_mains(target, watch)
     for target in watch.went():
         if not isinstance(target, int):
-            # Handed over while we looked: those pidfds may be of the next holder.
-            for pidfd in pidfds.pop(target, []):
-                posix.close(pidfd)
+            pidfds.pop(target, None)  # handed over while we looked: they may be of the next holder
     return pidfds
 
 
-def _pidfds_of_mains(path: Path) -> list[int]:
+def _pidfds_of_mains(path: Path, watch: _Watch) -> list[int]:
     try:
         found = holders(path)
     except Unseen:
-        unseen = _pidfd_of_unseen(path)
-        return [] if unseen is None else [unseen]
-    pidfds = [_pidfd_of(holder) for holder in _mains(found)]
-    return [pidfd for pidfd in pidfds if pidfd is not None]
+        found = []
+    unseen = _pidfds_of_unseen(path, found, watch)
+    if unseen:
+        # The others are main only if they took the lock themselves, and did not inherit it.
+        owners = _lock_owners(posix.stat(path))
+        found = [holder for holder in found if holder.pid in owners or holder.keeps in owners]
+    seen = [_pidfd_of(holder, watch) for holder in _mains(found)]
+    return [*unseen, *(pidfd for pidfd in seen if pidfd is not None)]
 
 
 def _wait_down(
@@ -1112,8 +1170,10 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
     arrivals: dict[Path, _Arrival] = {}
     came: list[Path] = []
     try:
+        came += [path for path in paths if _probe(path) is not None]
         for path in paths:
-            arrivals[path] = _Arrival.expect(path, bell)
+            if path not in came:
+                arrivals[path] = _Arrival.expect(path, bell)
         while True:
             came += [path for path in paths if path not in came and arrivals[path].has_come()]
             if len(came) == len(paths) or (any and came):
@@ -1127,37 +1187,40 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
             arrival.leave(bell)
 
 
-def _signal(path: Path, sig: int, all: bool, watch: _Watch | None = None, spare: Iterable[int] = ()) -> list[int]:
+def _signal(path: Path, sig: int, all: bool, watch: _Watch, spare: Iterable[int] = ()) -> list[int]:
     """Signal the holders; those of the next generation, told by the watch, not."""
     found = holders(path)
+    for owner in _unseen_owners(path, found):
+        raise Unseen(path, f"by {owner} ({_name_of(owner)}), into which you may not look")
     sent: list[int] = []
     for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
         pid = holder.keeps or holder.pid
         # Never ourselves, and none twice: a job that is about to exec holds beside its keeper.
-        pidfd = None if pid in (posix.getpid(), *spare, *sent) else _pidfd_of(holder)
+        pidfd = None if pid in (posix.getpid(), *spare, *sent) else _pidfd_of(holder, watch)
         # In this order: a holder seen before a watch that saw no death is one
         # of those that held when the watch began.
-        if pidfd is None or (watch and path in watch.went()) or not _send(path, pid, pidfd, sig):
-            _close(pidfd)
-            continue
-        sent.append(pid)
-        if watch:
+        if pidfd is not None and path not in watch.went() and _send(path, pid, pidfd, sig):
             watch.add_process(pid, pidfd)
-        else:
-            posix.close(pidfd)
+            sent.append(pid)
+    if not sent:
+        _refuse_unbelieved(path, found)
     return sent
+
+
+def _refuse_unbelieved(path: Path, found: list[Holder]) -> None:
+    """Nobody was signalled, but is anybody there whom a keeper may not speak for?"""
+    for holder in found:
+        if holder._keeper and holder.keeps is None and _read_kept(holder.pid):
+            raise Unseen(path, f"by keeper {holder.pid} for a process that is not {holder.user}'s")
 
 
 def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
     """pidfd_send_signal(2), Linux 5.1; False if the process is gone."""
-    import signal
-
     try:
         signal.pidfd_send_signal(pidfd, sig)
     except ProcessLookupError:
         return False
     except OSError as error:
-        posix.close(pidfd)
         error.filename = posix.fspath(path)
         whom = f"signal {pid} ({_name_of(pid)})"
         error.strerror = (
@@ -1179,12 +1242,13 @@ def _kill_rest(watch: _Watch, path: Path, all: bool, deadline: float) -> list[in
     """SIGKILL what holds, and what its end leaves holding, until it is free."""
     killed: list[int] = []
     while True:
-        killed += _signal(path, _SIGKILL, all, watch, killed)
+        killed += _signal(path, signal.SIGKILL, all, watch, killed)
         news = watch.next(deadline)
         if path in news:
             return killed
         if not news or time.monotonic() >= deadline:
-            raise TimedOut(path, f"still held after SIGKILL by {_describe(_visible_holders(path))}")
+            after = " after SIGKILL" if killed else ""
+            raise TimedOut(path, f"still held{after} by {_describe(_held(path).holders)}")
 
 
 # --- public: the verbs -------------------------------------------------------
@@ -1239,6 +1303,7 @@ def check(path: Path, *, max_age: float | None = None) -> bool:
 
     Raises NotAFifo, or OSError (permission denied, a loop of links): cannot tell.
     """
+    _refuse_nan(max_age)
     found = _probe(path)
     if found is not None and max_age is not None:
         age = time.time() - found.st_mtime
@@ -1273,6 +1338,7 @@ def wait(
     signals alone and wakes for nothing but the event.
     """
     deadline = _deadline(timeout)
+    _refuse_nan(max_age)
     waiting = list(dict.fromkeys(targets))
     if up:
         paths = [target for target in waiting if not isinstance(target, int)]
@@ -1282,12 +1348,8 @@ def wait(
     with _Watch() as watch:
         watched = {target: watch.add(target) for target in waiting}
         pidfds = _open_for_status(watch, watched) if status else {}
-        try:
-            gone = _wait_down(watch, watched, any, max_age, deadline)
-            return {target: _ending(target, pidfds.get(target, ()), deadline) for target in gone}
-        finally:
-            for pidfd in (fd for fds in pidfds.values() for fd in fds):
-                posix.close(pidfd)
+        gone = _wait_down(watch, watched, any, max_age, deadline)
+        return {target: _ending(target, pidfds.get(target, ()), deadline) for target in gone}
 
 
 def holders(path: Path) -> list[Holder]:
@@ -1296,10 +1358,13 @@ def holders(path: Path) -> list[Holder]:
     Read from /proc/*/fd, so it may miss those of other users; raises Unseen
     when that leaves none though the FIFO is alive.  Also NotAFifo, OSError.
     """
-    return _settle(path, _visible_holders(path))
+    found = _look_up([path])[path]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
-def kill(path: Path, sig: int = _SIGTERM, *, all: bool = False, grace: float | None = None) -> list[int]:
+def kill(path: Path, sig: int = signal.SIGTERM, *, all: bool = False, grace: float | None = None) -> list[int]:
     """Signal the main holder, or with `all` every holder; returns the PIDs.
 
     The main holder is the one whose parent does not hold; for a keeper, the
@@ -1307,13 +1372,16 @@ def kill(path: Path, sig: int = _SIGTERM, *, all: bool = False, grace: float | N
     process was seen to hold, so never to a reused PID (Linux 5.3).
 
     grace: seconds; then sleep until the FIFO is free, and end with SIGKILL what
-    still holds it after that time.
+    still holds it after that time.  The caller itself is never signalled.
 
-    Raises TimedOut (still held after SIGKILL), PermissionError, Unseen.
+    Raises TimedOut (still held after SIGKILL), PermissionError, Unseen,
+    NotAFifo, OSError, ValueError.
     """
-    if grace is None:
-        return _signal(path, sig, all)
+    if grace is not None and not grace >= 0:
+        raise ValueError("the grace is not a time")
     with _Watch() as watch:
+        if grace is None:
+            return _signal(path, sig, all, watch)
         # Watched before the first signal, so that not even a job that is
         # restarted at once can be taken for the one that was to end.
         if watch.add(path) is None:
@@ -1375,8 +1443,6 @@ def _fork_between(path: str, fd: int, job: int, order: int) -> int:
     So it is nobody's child: a command that waits for all its children would
     wait for it.
     """
-    import _signal as signal
-
     # Where the caller ignores SIGCHLD, the kernel would keep the status to itself.
     chld = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     between = posix.fork()
@@ -1395,8 +1461,6 @@ def _fork_between(path: str, fd: int, job: int, order: int) -> int:
 
 def _fork_keeper(path: str, fd: int, job: int, order: int) -> None:
     """In the child between: all that can fail, then the keeper itself."""
-    import _signal as signal  # C: without the enums, 2 MiB
-
     posix.setsid()
     # Its end is the job's end; a signal meant for the group must not let go.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -1441,11 +1505,11 @@ def _dismiss_keeper(dismiss: int) -> None:
     gone.poll()
 
 
-def _own_descriptors() -> list[int]:
+def _own_descriptors() -> Sequence[int]:
     try:
         return [int(fd) for fd in posix.listdir("/proc/self/fd")]
     except OSError:  # /proc not mounted
-        return list(range(posix.sysconf("SC_OPEN_MAX")))
+        return range(posix.sysconf("SC_OPEN_MAX"))
 
 
 def _close_quietly(fd: int) -> None:
@@ -1475,8 +1539,8 @@ def _set_title(*words: str) -> None:
 
 def _restore_signals(ignored: str) -> None:
     """Give the command the dispositions that Python changed at its start."""
-    import _signal as signal  # C: without the enums, 3 ms
-
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one that comes just before the exec ends us, too
     if "p" not in ignored:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if "x" not in ignored:
@@ -1484,20 +1548,20 @@ def _restore_signals(ignored: str) -> None:
 
 
 def _ignore_pipe() -> None:
-    import _signal as signal
-
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def _restore_locale() -> None:
-    """Take back the LC_CTYPE that Python exports where none is set (PEP 538)."""
+    """Give back the LC_CTYPE that Python replaces where it is C or not set (PEP 538)."""
     if not posix.environ.get(b"LC_CTYPE", b"").endswith((b"UTF-8", b"utf8")):
         return
     try:
-        if b"\0LC_CTYPE=" not in b"\0" + _read_proc("self/environ"):
-            posix.unsetenv("LC_CTYPE")
+        given = [entry for entry in _read_proc("self/environ").split(b"\0") if entry.startswith(b"LC_CTYPE=")]
     except OSError:
-        pass  # /proc not mounted
+        return  # /proc not mounted
+    posix.unsetenv("LC_CTYPE")
+    for entry in given:
+        posix.putenv(b"LC_CTYPE", entry.partition(b"=")[2])
 
 
 def _candidates(name: bytes) -> list[bytes]:
@@ -1507,6 +1571,16 @@ def _candidates(name: bytes) -> list[bytes]:
     return [(directory or b".") + b"/" + name for directory in path.split(b":")]
 
 
+def _exec_file(file: bytes, command: list[str]) -> None:
+    posix.stat(file)  # an execve(2) that fails costs ten times as much
+    try:
+        posix.execv(file, command)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        posix.execv("/bin/sh", ["sh", _fsdecode(file), *command[1:]])  # a script without #!
+
+
 def _exec(command: list[str]) -> tuple[int, str]:
     """execvp(3), which returns only if it failed: the status and what to say."""
     status, reason = _NOT_FOUND, "command not found"
@@ -1514,14 +1588,11 @@ def _exec(command: list[str]) -> tuple[int, str]:
         reason += "; options go before the FIFO"
     for file in _candidates(_fsencode(command[0])) if command[0] else ():
         try:
-            posix.stat(file)  # an execve(2) that fails costs ten times as much
-            posix.execv(file, command)
+            _exec_file(file, command)
         except (FileNotFoundError, NotADirectoryError):
             if _exists(file):
                 status, reason = _CANNOT_RUN, "cannot be run: its interpreter is missing"
         except OSError as error:
-            if error.errno == errno.ENOEXEC:
-                posix.execv("/bin/sh", ["sh", _fsdecode(file), *command[1:]])  # a script without #!
             status, reason = _CANNOT_RUN, f"cannot be run: {error.strerror}"
             if error.errno != errno.EACCES:
                 break
@@ -1547,7 +1618,7 @@ class _Options:
     private = False
     quiet = False
     shared = False
-    signal = _SIGTERM
+    signal = signal.SIGTERM
     status = False
     timeout: float | None = None
     up = False
@@ -1562,9 +1633,11 @@ def _write(fd: int, text: bytes) -> None:
         text = text[posix.write(fd, text) :]
 
 
-def _print(text: str) -> None:
+def _print(text: str | bytes) -> None:
+    """One line on standard output; a name that is to be read back comes as bytes."""
+    line = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
-        _write(1, _fsencode(text + "\n"))
+        _write(1, line + b"\n")
     except OSError as error:
         error.filename = "standard output"
         raise
@@ -1631,7 +1704,7 @@ def _let_go_of(paths: Iterable[str]) -> None:
             found = posix.fstat(fd)
         except OSError:
             continue
-        if (found.st_dev, found.st_ino) in inodes:
+        if _inode(found) in inodes and fcntl.fcntl(fd, fcntl.F_GETFL) & posix.O_ACCMODE != posix.O_WRONLY:
             posix.close(fd)
 
 
@@ -1649,9 +1722,10 @@ def _hold_or_wait(path: str, options: _Options) -> int | None:
     return _hold_within(path, options.shared, mode, deadline)
 
 
-def _report_held(path: str, options: _Options) -> int:
+def _report_held(conflict: Held | str, options: _Options) -> int:
+    """Say who holds, or who holds this FIFO, unless that is not wanted."""
     if not options.quiet:
-        _say(_held(path))
+        _say(_held(conflict) if isinstance(conflict, str) else conflict)
     return options.conflict
 
 
@@ -1660,10 +1734,11 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     fd = _move_high(fd)
     _beat(fd)
     dismiss = None
+    for name in ("PROCALIVE_FIFO", "PROCALIVE_FD"):
+        posix.unsetenv(name)  # of an outer hold; and all of them, should there be several
     if options.private:
         posix.set_inheritable(fd, False)
         dismiss = _start_keeper(path, fd)
-        posix.unsetenv("PROCALIVE_FD")
     else:
         _publish(path, posix.getpid(), fd)
         posix.putenv("PROCALIVE_FD", str(fd))
@@ -1686,6 +1761,7 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
     if len(operands) != 1 or options.private or options.mode is not None:
         raise _Usage("hold: --fd takes one FIFO and no command, and goes with neither -o nor -m; see procalive hold -h")
     path = operands[0]
+    absolute = _absolute(path)
     _prepare(path, None)
     if not _is_open(fd):
         raise Refused(
@@ -1695,37 +1771,54 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
     if not _leads_to(path, posix.fstat(fd)):
         raise Refused(path, f"descriptor {fd} is open on another file")
-    if posix.access(f"/proc/{posix.getppid()}/fd", posix.X_OK) and not _exists(f"/proc/{posix.getppid()}/fd/{fd}"):
-        raise Refused(path, f"descriptor {fd} is open here, but not in the calling shell, which is to hold")
-    if not _flock_within(fd, path, options):
-        return _report_held(path, options)
+    caller = f"/proc/{posix.getppid()}/fd"
+    if posix.access(caller, posix.X_OK) and not _is_file(f"{caller}/{fd}", posix.fstat(fd)):
+        raise Refused(path, f"descriptor {fd} is open on it here, but not in the calling shell, which is to hold")
+    conflict = _flock_within(fd, path, options)
+    if conflict:
+        return _report_held(conflict, options)
     if not _leads_to(path, posix.fstat(fd)):
         raise Refused(path, "was replaced while the lock was waited for")
     _beat(fd)
-    _publish(_absolute(path), posix.getppid(), fd)
+    _publish(absolute, posix.getppid(), fd)
     if options.verbose:
         _say(f"{_show(path)}: held by descriptor {fd}")
     return _YES
+
+
+def _locked_by(path: str, fd: int) -> Held:
+    """The conflict where the caller itself reads the FIFO, and so shall not be named.
+
+    Raises Obstructed, where a look that finds no reader with the lock lies
+    between two that find the same process to have it: see _refuse_obstructed().
+    """
+    found = posix.fstat(fd)
+    owners = _lock_owners(found)
+    holding = [holder for holder in _find_holders({_inode(found): path}) if holder.lock]
+    locker = _locker(found, owners) if owners and not holding else None
+    if locker and not _is_closed_to_us(locker) and _lock_owners(found) == owners:
+        raise Obstructed(path, locker)
+    return Held(path, holding)
 
 
 class _Alarm(Exception):
     """SIGALRM: it bounds a wait in flock(2), in the command's own process."""
 
 
-def _ring(*_: object) -> None:
+def _ring(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once: the next could ring in the except clause
     raise _Alarm
 
 
-def _flock_within(fd: int, path: str, options: _Options) -> bool:
+def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
     """Wait for the lock itself: the caller reads, so the FIFO never reads dead."""
     if _flock(fd, options.shared, path):
-        return True
+        return None
+    conflict = _locked_by(path, fd)
     if not options.timeout:
-        return False
-    import signal
-
+        return conflict
     if options.verbose:
-        _say(f"{_held(path)}; waiting")
+        _say(f"{conflict}; waiting")
     try:
         if options.timeout != _INF:
             signal.signal(signal.SIGALRM, _ring)
@@ -1735,9 +1828,9 @@ def _flock_within(fd: int, path: str, options: _Options) -> bool:
         _flock(fd, options.shared, path, block=True)
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
     except _Alarm:
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        pass
     # The alarm may have rung just after the lock was granted.
-    return _flock(fd, options.shared, path)
+    return None if _flock(fd, options.shared, path) else _locked_by(path, fd)
 
 
 def _cmd_check(options: _Options, operands: list[str]) -> int:
@@ -1785,7 +1878,8 @@ def _cmd_wait(options: _Options, operands: list[str]) -> int:
         for target in gone:
             _say(f"{_show(target)}: {'alive' if options.up else 'gone'}")
     if options.any:
-        _print(str(next(iter(gone))))
+        first = next(iter(gone))
+        _print(str(first) if isinstance(first, int) else _fsencode(first))
     return _report_statuses(gone) if options.status else _YES
 
 
@@ -1801,8 +1895,11 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     pids = [_pid(word) for word in operands]
     if options.verbose:
         for pid in pids:
-            if not _exists(f"/proc/{pid}"):
+            pidfd = _pidfd_open(pid)
+            if pidfd is None:
                 _say(f"{pid}: no such process: already gone")
+            else:
+                posix.close(pidfd)
     return pids
 
 
@@ -1828,37 +1925,19 @@ def _raise_descriptor_limit(targets: int) -> None:
 def _cmd_who(options: _Options, operands: list[str]) -> int:
     if not operands:
         raise _Usage("who: needs a FIFO; see procalive who -h")
-    _let_go_of(operands)
     found: list[Holder] = []
     answers = set()
     for holders_or_error in _look_up(operands).values():
         if isinstance(holders_or_error, list):
-            others = [holder for holder in holders_or_error if holder.pid != options.launcher]
-            found += others
-            answers.add(_YES if others else _NO)
+            # Within a job we hold too, having inherited it; that is news where nobody else does.
+            others = [holder for holder in holders_or_error if holder.pid not in (posix.getpid(), options.launcher)]
+            found += others or holders_or_error
+            answers.add(_YES if holders_or_error else _NO)
         else:
             _say(_line(holders_or_error))
             answers.add(_UNKNOWN)
     _print_holders(found, options.json)
     return max(answers)  # unknown, else nobody, else somebody
-
-
-def _look_up(paths: list[str]) -> dict[str, list[Holder] | Exception]:
-    """For each FIFO its holders or what forbids to tell, in one pass over /proc."""
-    results: dict[str, list[Holder] | Exception] = {}
-    inodes: dict[str, _Inode | None] = {}
-    for path in paths:
-        try:
-            inodes[path] = _inode_of(path)
-        except (ProcaliveError, OSError) as error:
-            results[path] = error
-    seen = _find_holders({inode: path for path, inode in inodes.items() if inode})
-    for path, inode in inodes.items():
-        try:
-            results[path] = _settle(path, [holder for holder in seen if holder._inode == inode])
-        except (ProcaliveError, OSError) as error:
-            results[path] = error
-    return {path: results[path] for path in paths}
 
 
 def _print_holders(found: list[Holder], as_json: bool) -> None:
@@ -1940,16 +2019,19 @@ def _pid(text: str) -> int:
 
 
 def _signal_number(text: str) -> int:
-    """TERM, SIGTERM, RTMIN+1 or 15."""
-    import signal
-
+    """TERM, SIGTERM, RTMIN+1, RTMAX-1 or 15."""
     if text.isascii() and text.isdigit():
         return _number(text, "a signal", signal.NSIG - 1)
-    name, plus, offset = text.upper().partition("+")
-    base = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
-    if not text.isascii() or not isinstance(base, signal.Signals) or (plus and name not in ("RTMIN", "SIGRTMIN")):
+    for start, sign in (("RTMIN", 1), ("RTMAX", -1)):
+        name, operator, offset = text.upper().partition("+" if sign > 0 else "-")
+        if operator and name in (start, f"SIG{start}"):
+            distance = _number(offset, "a signal", signal.SIGRTMAX - signal.SIGRTMIN)
+            return int(getattr(signal, f"SIG{start}")) + sign * distance
+    name = text.upper()
+    number = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
+    if "_" in name or not text.isascii() or not isinstance(number, int):
         raise ValueError(f"{_show(text)}: not a signal")
-    return base + _number(offset, "a signal", signal.SIGRTMAX - base) if plus else int(base)
+    return int(number)
 
 
 # The options of each verb: flag, attribute of _Options, value, converter, help.
@@ -2064,7 +2146,7 @@ def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
     try:
         while words and words[0] != "-" and words[0].startswith("-"):
             flag, glued = _next_flag(words)
-            if flag == "--":
+            if flag == "--" and glued is None:
                 break
             if flag not in specs:
                 raise _Usage("no such option")

@@ -158,9 +158,11 @@ alike() {
     as=(env -u LC_ALL -u LANG -u LC_CTYPE)
     go hold "$F" printenv LC_CTYPE
     ends 1
-    as=(env -u LC_ALL LC_CTYPE=C.UTF-8)
-    go hold "$F" printenv LC_CTYPE
-    ends 0 '' C.UTF-8
+    for locale in C.UTF-8 C POSIX ''; do
+        as=(env -u LC_ALL -u LANG LC_CTYPE="$locale")
+        go hold "$F" printenv LC_CTYPE
+        ends 0 '' "$locale"
+    done
 }
 
 @test "hold exports an absolute PROCALIVE_FIFO" {

@@ -95,6 +95,33 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
     ends 125 "procalive: $F: descriptor 9 *"
 }
 
+@test "hold --fd exits 125 when the calling shell has another file open there" {
+    mkfifo "$F"
+    go_cmd bash -c 'exec 9>log; "$1" hold --fd 9 "$2" 9<>"$2"' bash "$P" "$F"
+    ends 125 "procalive: $F: descriptor 9 is open on it here, but not in the calling shell, which is to hold"
+}
+
+@test "hold --fd in a removed directory exits 125 and leaves the descriptor unlocked" {
+    mkfifo "$F"
+    mkdir gone
+    go_cmd bash -c 'cd gone; rmdir ../gone; exec 9<>"$1"; "${@:2}" hold --fd 9 ../job.fifo; echo $?; flock -n "$1" true; echo $?' \
+        bash "$F" "$PY" -ISE "$LIB"
+    ends 0 'procalive: ../job.fifo: the current directory was removed; *' $'125\n0'
+}
+
+@test "hold --fd exits 125 and names the watcher that has locked its write end, not the caller" {
+    mkfifo "$F"
+    bg "$PY" -c 'import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR); w = os.open(sys.argv[1], os.O_WRONLY); os.close(fd)
+fcntl.flock(w, fcntl.LOCK_EX); open("locked", "w"); time.sleep(300)' "$F"
+    until_true test -e locked
+    for wait in '' '-w 60'; do
+        # shellcheck disable=SC2016 # the inner shell's
+        go_cmd bash -c 'exec 9<>"$2"; "$1" hold $3 --fd 9 "$2"; exit $?' bash "$P" "$F" "$wait"
+        ends 125 "procalive: $F: locked by $pid (python3*), which does not read it: *"
+    done
+}
+
 @test "hold --fd exits 125 when the descriptor is not open" {
     script '"$P" hold --fd 9 "$F"'
     ends 125 "procalive: $F: descriptor 9 is not open here; *"

@@ -258,13 +258,26 @@ stubborn() {
 }
 
 @test "kill -k exits 124 when the FIFO is still held after SIGKILL" {
-    hold_bg -o "$F" sleep 300
-    local keeper
-    keeper=$("$P" who --json "$F" | sed 's/.*"pid": \([0-9]*\),.*/\1/')
-    record_pid "$keeper"
-    kill -s STOP "$keeper" # cannot let go
+    need_root # for a process that SIGKILL does not end: the first of a PID namespace, from within
+    as=(unshare --pid --fork --kill-child --mount-proc "$P" hold "$F" sh -c '"$@"; exit $?' sh)
     go kill -k 0.1 "$F"
-    ends 124 "procalive: $F: still held after SIGKILL by *"
+    ends 124 "procalive: $F: still held after SIGKILL by 1 (sh) for *"
     go kill -q -k 0.1 "$F"
     ends 124
+}
+
+@test "kill -k ends a keeper that was stopped before its job ended" {
+    hold_bg -o "$F" sleep 300
+    local keeper
+    keeper=$(readlink "$F.holder" | cut -d / -f 3)
+    record_pid "$keeper"
+    kill -s STOP "$keeper" # cannot let go
+    kill -s KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    checks "$F"
+    ends 0
+    go kill -k 0.1 "$F"
+    ends 0
+    checks "$F"
+    ends 1
 }

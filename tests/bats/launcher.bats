@@ -174,6 +174,31 @@ both_answers() {
     ends 1
 }
 
+@test "launcher takes no module that lies beside procalive.py, as in site-packages" {
+    own_copy
+    printf 'raise SystemExit("wrong module")\n' | tee copy/argparse.py copy/json.py copy/enum.py copy/pwd.py >/dev/null
+    hold_bg
+    go check -h
+    ends 0 '' 'usage: *'
+    go who --json "$F"
+    ends 0 '' '{*}'
+    go kill "$F"
+    ends 0
+}
+
+@test "launcher and procalive.py say names that the locale has no letters for" {
+    localedef -i en_US -f ISO-8859-1 "$PWD/latin" 2>/dev/null || skip "no localedef or no locales here"
+    F=$PWD/日本.fifo
+    hold_bg
+    as=(env LOCPATH="$PWD" LC_ALL=latin)
+    checks -v "$F"
+    ends 0 '' "$F: alive, *"
+    go who "$F"
+    ends 0 '' "*$F *"
+    go wait --any -v "$PWD/é"
+    ends 0 '*' "$PWD/é"
+}
+
 @test "launcher says 2 when procalive.py is not there, and 125 for hold" {
     mkdir -p lone/bin
     cp "$P" lone/bin/

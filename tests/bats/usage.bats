@@ -53,10 +53,10 @@ wrong() {
 }
 
 @test "an unknown option exits 2, and 125 for hold" {
-    for option in -x --foo --wait -Z; do
-        wrong 125 "hold: $option: no such option; see procalive hold -h" hold $option f true
+    for option in -x --foo --wait -Z --=f; do
+        wrong 125 "hold: ${option%=f}: no such option; see procalive hold -h" hold $option f true
         for verb in check wait who kill; do
-            wrong 2 "$verb: $option: no such option; see procalive $verb -h" $verb $option f
+            wrong 2 "$verb: ${option%=f}: no such option; see procalive $verb -h" $verb $option f
         done
     done
 }

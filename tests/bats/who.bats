@@ -174,6 +174,33 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
     same "$(json 'len(o), o[0]["command"][0]')" "(1, 'sh')"
 }
 
+@test "who lists itself where it alone holds, as check has it" {
+    go hold "$F" "$P" who --json "$F"
+    ends 0 '' '{*"procalive", "who", "--json"*}'
+    go hold "$F" "$P" check "$F"
+    ends 0
+}
+
+@test "who gives each row the name that it was asked for, of one FIFO with two names as well" {
+    hold_bg
+    go who --json "$F" ./job.fifo
+    ends 0 '' '{*}'
+    same "$(json '[one["fifo"] for one in o]')" "['$F', './job.fifo']"
+}
+
+@test "who looks at /proc a few times, however many FIFOs cannot be seen into" {
+    need strace
+    another_user
+    for n in {1..20}; do
+        mkfifo -m 666 "f$n"
+        bg sleep 300 4<>"f$n"
+    done
+    status=0
+    "${other[@]}" strace -qq -e trace=openat "$PY" -ISE "$LIB" who f{1..20} >/dev/null 2>trace || status=$?
+    same "$status" 2
+    same "$(grep -c '"/proc"' trace)" 6
+}
+
 @test "who exits 2 when its output cannot be written" {
     hold_bg
     as=(sh -c 'exec "$@" >/dev/full' sh)

@@ -154,12 +154,17 @@ def test_a_signal_is_taken_by_number_and_by_name_with_sig_or_without(number, for
 @given(st.integers(0, signal.SIGRTMAX - signal.SIGRTMIN), st.sampled_from(["RTMIN", "SIGRTMIN", "rtmin"]))
 def test_a_real_time_signal_is_counted_from_rtmin(offset, name):
     assert procalive._signal_number(f"{name}+{offset}") == signal.SIGRTMIN + offset
+    assert procalive._signal_number(f"{name.upper().replace('MIN', 'MAX')}-{offset}") == signal.SIGRTMAX - offset
 
 
 @given(st.text(max_size=12))
 @example("TERM+1")
 @example("RTMIN+31")
 @example("RTMIN+")
+@example("RTMAX-31")
+@example("RTMAX+1")
+@example("RTMIN-1")
+@example("RTMIN++1")
 @example("65")
 @example("_DFL")
 @example("_BLOCK")
@@ -171,7 +176,7 @@ def test_a_signal_raises_value_error_for_all_else(text):
     name = text.upper()
     assume(name not in signal.Signals.__members__ and f"SIG{name}" not in signal.Signals.__members__)
     assume(not (text.isascii() and text.isdigit() and len(text) < 3 and int(text) < signal.NSIG))
-    assume(not re.fullmatch(r"(SIG)?RTMIN\+[0-9]+", name) or text == "RTMIN+31")
+    assume(not re.fullmatch(r"(SIG)?RT(MIN\+|MAX-)[0-9]+", name) or text.endswith("31"))
     assert taken(procalive._signal_number, text) is None
 
 

@@ -46,6 +46,33 @@ def test_threads_create_fifos_with_exact_modes_at_once(tmp_path, umask, backgrou
     assert os.umask(umask) == umask
 
 
+@pytest.mark.parametrize("other", ["file", "fifo in its place"])
+def test_hold_gives_its_mode_to_no_file_that_was_moved_onto_the_name(fifo, tmp_path, monkeypatch, other):
+    """The interleaving: mkfifo(2), a rename(2) by whoever may write in the directory, chmod(2)."""
+    victim = tmp_path / "victim"
+    victim.write_text("secret")
+    victim.chmod(0o600)
+    real = procalive._set_mode
+
+    def moved(path, mode):
+        os.rename(path, tmp_path / "aside")
+        os.rename(victim, path)
+        if other != "file":
+            os.rename(path, victim)
+            os.rename(tmp_path / "aside", path)
+        real(path, mode)
+
+    monkeypatch.setattr(procalive, "_set_mode", moved)
+    if other == "file":
+        with pytest.raises(procalive.NotAFifo):
+            procalive.hold(fifo, mode=0o666)
+        victim = tmp_path / "job.fifo"
+    else:
+        procalive.hold(fifo, mode=0o666).release()
+        assert mode_of(fifo) == 0o666
+    assert mode_of(victim) == 0o600
+
+
 def test_hold_creates_with_mode_0600_by_default_and_leaves_that_of_an_old_fifo(fifo):
     procalive.hold(fifo).release()
     assert mode_of(fifo) == 0o600
@@ -293,8 +320,21 @@ def test_hold_raises_obstructed_with_the_pid_of_a_watcher_that_took_the_lock(fif
     procalive.hold(fifo).release()
 
 
-def test_obstructed_has_no_pid_where_proc_locks_names_none(fifo, program, monkeypatch):
-    monkeypatch.setattr(procalive, "_lock_owner", lambda _found: None)
+def test_obstructed_finds_by_its_descriptor_whom_proc_locks_does_not_name(fifo, program, monkeypatch):
+    """As on btrfs and overlay file systems, whose device number there is another."""
+    monkeypatch.setattr(procalive, "_lock_owners", lambda _found: [])
+    with procalive.hold(fifo):
+        watcher = program(WATCHER, fifo)
+    watcher.tell()
+    watcher.heard()
+    with pytest.raises(procalive.Obstructed, match=rf"locked by {watcher.pid} ") as caught:
+        procalive.hold(fifo)
+    assert caught.value.pid == watcher.pid
+
+
+def test_obstructed_has_no_pid_where_the_process_cannot_be_seen(fifo, program, monkeypatch):
+    monkeypatch.setattr(procalive, "_lock_owners", lambda _found: [])
+    monkeypatch.setattr(procalive, "_processes", list)
     with procalive.hold(fifo):
         watcher = program(WATCHER, fifo)
     watcher.tell()

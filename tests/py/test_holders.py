@@ -227,6 +227,17 @@ def test_a_reader_that_only_calls_itself_keep_keeps_nobody(fifo):
     process.communicate(b"\n")
 
 
+@needs_root
+def test_ones_own_keeper_is_believed_whosever_its_job_has_become(commons, program):
+    """As under `hold -o` of a set-user-ID program: he may signal it, or hears that he may not."""
+    path = f"{commons}/job.fifo"
+    job = program("say(0); order()")
+    looker = f"become({NOBODY}); (one,) = procalive.holders(F); say(one.keeps); order()"
+    code = f"procalive._set_title('keep', F); h = procalive.hold(F, mode=0o666); os.pidfd_open({job.pid})"
+    keeper = program(f"{code}; {looker}", path)
+    assert keeper.first == str(job.pid)
+
+
 def test_holders_can_be_pickled(fifo):
     with procalive.hold(fifo):
         (one,) = procalive.holders(fifo)

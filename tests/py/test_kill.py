@@ -123,6 +123,63 @@ def test_kill_of_all_does_not_signal_the_keeper(fifo, keeper):
     os.kill(pid, signal.SIGCONT)
 
 
+def test_kill_ends_a_keeper_that_cannot_let_go_though_its_job_has_ended(fifo, keeper):
+    job, pid = keeper(fifo)
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: state(pid) == "T")
+    job.kill()
+    job.wait()
+    assert procalive.kill(fifo, grace=0.1) == [pid]
+    assert procalive.check(fifo) is False
+
+
+@needs_root
+@pytest.mark.parametrize("all", [False, True])
+def test_kill_raises_unseen_where_the_main_process_is_another_users(commons, program, all):
+    """A server of root's and its worker, which is all that its user can see."""
+    path = f"{commons}/job.fifo"
+    code = f"""
+h = procalive.hold(F, mode=0o666)
+if not os.fork():
+    os.set_inheritable(h.fd, True); become({NOBODY}); say(os.getpid()); os.execvp('sleep', ['sleep', '60'])
+signal.pause()"""
+    process = program(code, path)
+    eventually(lambda: proc(f"{process.first}/comm") == "sleep\n")
+    line = program(f"become({NOBODY}); outcome(procalive.kill, F, all={all})", path).first
+    assert re.match(rf"Unseen .*: held, but by {process.pid} \(.*\), into which you may not look", line)
+    assert process.runs()
+    assert state(int(process.first)) == "S"
+
+
+@needs_root
+def test_kill_raises_unseen_where_a_keeper_may_not_speak_for_its_job(commons, program):
+    """As `hold -o` of a set-user-ID program; that its job is the user's is not for root to believe."""
+    path = f"{commons}/job.fifo"
+    job = program("say(0); order()")
+    code = f"procalive._set_title('keep', F); h = procalive.hold(F, mode=0o666); os.pidfd_open({job.pid})"
+    keeper = program(f"{code}; become({NOBODY}); say(0); order()", path)
+    with pytest.raises(procalive.Unseen, match=rf"by keeper {keeper.pid} for a process that is not nobody's"):
+        procalive.kill(path)
+    assert job.runs()
+    assert keeper.runs()
+
+
+@pytest.mark.parametrize("grace", [float("nan"), -1])
+def test_kill_refuses_a_grace_that_is_no_time_before_it_signals(fifo, program, grace):
+    process = program(TELLING, fifo)
+    with pytest.raises(ValueError, match="not a time"):
+        procalive.kill(fifo, grace=grace)
+    assert never_signalled(process)
+
+
+def test_kill_takes_no_descriptor_for_a_fifo(fifo, holder):
+    holder(fifo)
+    fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    with pytest.raises(TypeError):
+        procalive.kill(fd)
+    os.close(fd)
+
+
 def test_kill_never_signals_the_process_that_calls_it(fifo):
     with procalive.hold(fifo):
         assert procalive.kill(fifo, signal.SIGKILL) == []
@@ -136,7 +193,7 @@ def test_kill_raises_permission_error_that_names_the_process_of_another_user(com
     code = f"""
 real = procalive.holders(F)
 procalive.holders = lambda path: real
-procalive._pidfd_of = lambda holder: os.pidfd_open(holder.pid)
+procalive._pidfd_of = lambda holder, watch: watch.keep(os.pidfd_open(holder.pid))
 become({NOBODY}); outcome(procalive.kill, F)"""
     line = program(code, path).first
     assert re.match(rf"PermissionError \[Errno 1\] .*\b{process.pid} \(.*'{path}'$", line)

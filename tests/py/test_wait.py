@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from support import eventually, is_asleep, needs_root, proc, state
+from support import NOBODY, eventually, is_asleep, needs_root, proc, state
 
 import procalive
 
@@ -396,9 +396,9 @@ def test_wait_with_max_age_looks_at_fifos_alone_and_not_at_processes(fifo, progr
 def test_wait_with_max_age_returns_what_went_before_it_looked(fifo, holder, monkeypatch):
     process, real = holder(fifo), procalive._pidfds_of_mains
 
-    def end(path):
+    def end(*args):
         process.kill()
-        return real(path)
+        return real(*args)
 
     monkeypatch.setattr(procalive, "_pidfds_of_mains", end)
     assert procalive.wait(fifo, status=True, max_age=100) == {fifo: None}
@@ -486,3 +486,40 @@ def test_fifty_waits_and_fifty_timeouts_leak_no_descriptor(fifo, options):
         with procalive.hold(fifo), pytest.raises(procalive.TimedOut):
             procalive.wait(fifo, os.getpid(), timeout=0, **{**options, "any": False})
         procalive.wait(fifo, **options)
+
+
+# --- status: what is opened is closed ---
+
+LOOKS = """
+F, G = sys.argv[1:]
+before = os.listdir('/proc/self/fd')
+def leaks(*targets, **options):
+    try: said = procalive.wait(*targets, status=True, timeout=0, **options)
+    except Exception as error: said = type(error).__name__
+    say(said, len(os.listdir('/proc/self/fd')) - len(before))
+"""
+
+
+@needs_root
+def test_a_status_that_cannot_be_had_leaks_no_descriptor(commons, holder, program):
+    path = f"{commons}/job.fifo"
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    holder(path)
+    os.unlink(f"{path}.holder")  # which shows that the one in /proc/locks is the one that holds
+    assert program(f"{LOOKS}become({NOBODY}); leaks(F)", path, "").first == "TimedOut 0"
+
+
+def test_a_failure_while_the_processes_are_opened_leaks_no_descriptor(fifo, tmp_path, holder, program):
+    holder(fifo)
+    other = str(tmp_path / "other.fifo")
+    for _ in range(2):
+        holder(other, "shared")
+    code = f"""{LOOKS}
+used = max(map(int, before)) + 1
+for spare in range(3, 12):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, 4096)); leaks(F, G)"""
+    said = program(code, fifo, other)
+    outcomes = [said.first, *(said.heard() for _ in range(8))]
+    assert {outcome.split()[-1] for outcome in outcomes} == {"0"}
+    assert {outcome.split()[0] for outcome in outcomes} == {"OSError", "TimedOut"}

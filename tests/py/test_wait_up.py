@@ -176,3 +176,22 @@ def test_no_thread_is_made_by_any_other_wait(fifo, background):
         waiter = background(procalive.wait, fifo).asleep()
         assert threads() <= before + 1
     waiter.result()
+
+
+def test_wait_up_without_any_time_says_that_it_is_held(fifo, holder):
+    holder(fifo)
+    for _ in range(20):
+        assert procalive.wait(fifo, up=True, timeout=0) == {fifo: None}
+
+
+def test_a_child_forked_while_a_thread_is_inside_can_wait_too(fifo, program):
+    code = """
+os.mkfifo(F)
+procalive._Arrival._guard.acquire()  # as a thread has it for some microseconds
+child = os.fork()
+if not child:
+    signal.alarm(20)  # would end a child that hangs
+    try: procalive.wait(F, up=True, timeout=0.01)
+    except procalive.TimedOut: os._exit(7)
+say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"""
+    assert program(code, fifo).first == "7"
