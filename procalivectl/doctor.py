@@ -17,6 +17,9 @@ from procalivectl import access, host, survey, words
 
 FINE, NOTE, WRONG, UNSURE = "ok", "note", "wrong", "cannot tell"
 _STATUS = {FINE: 0, NOTE: 0, WRONG: 1, UNSURE: 2}
+_UNHELD = (survey.FREE, survey.LOCKED)
+_ELSEWHERE = "keep it in /run or $XDG_RUNTIME_DIR"
+_PYTHON = "install Python 3.9 or newer"
 _COLOURS = {FINE: "green", NOTE: "cyan", WRONG: "bold red", UNSURE: "bold yellow"}
 
 
@@ -228,8 +231,11 @@ def _on_file_system(path: str) -> Iterator[Finding]:
     elif kind in host.OVERLAY:
         text = f"on {kind}: two mounts of one lower file are two FIFOs"
         yield Finding(WRONG, text, "share a directory by a bind mount, or use a tmpfs such as /run")
-    else:
+    elif kind in host.LOCAL:
         yield Finding(FINE, f"on {kind}, a local file system")
+    else:
+        text = f"on {kind}: whether other hosts share it cannot be told, and they would see nobody hold it"
+        yield Finding(NOTE, text, "in /run it is surely this host's own")
 
 
 def examine_host() -> list[Finding]:
@@ -241,19 +247,22 @@ def examine_host() -> list[Finding]:
     elif not host.tells_exit_status():
         text = "the kernel does not tell how another's child ended: wait --status ends with 125"
         findings.append(Finding(NOTE, text, "Linux 6.15 or newer"))
-    programs = host.programs()
-    for name, place in programs.items():
+    return [*findings, *_programs(host.programs())]
+
+
+def _programs(places: dict[str, str | None]) -> Iterator[Finding]:
+    python, dd = places["python3"], places["dd"]
+    if not python:
+        yield Finding(WRONG, "python3 not found: only the shell library works", _PYTHON)
+    elif not host.runs_procalive(python):
+        yield Finding(WRONG, f"{words.show(python)} is no Python 3.9 or newer: procalive does not start", _PYTHON)
+    for name, place in places.items():
         if place:
-            findings.append(Finding(FINE, f"{name}: {words.show(place)}"))
-        elif name == "python3":
-            findings.append(
-                Finding(WRONG, "python3 not found: only the shell library works", "install Python 3.9 or newer")
-            )
-        else:
-            findings.append(Finding(NOTE, f"{name} not found: the shell library takes longer ways"))
-    if programs["dd"] and not host.has_gnu_dd():
-        findings.append(Finding(NOTE, "dd is not GNU's: procalive check takes Python's 7 ms instead of 1 ms"))
-    return findings
+            yield Finding(FINE, f"{name}: {words.show(place)}")
+        elif name != "python3":
+            yield Finding(NOTE, f"{name} not found: the shell library takes longer ways")
+    if dd and not host.has_gnu_dd(dd):
+        yield Finding(NOTE, "dd is not GNU's: procalive check takes Python's 7 ms instead of 1 ms")
 
 
 def run(paths: Sequence[str], as_json: bool) -> int:

@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import PurePath
 from typing import NamedTuple
 
 import procalive
 
-REMOTE = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "fuse.glusterfs", "lustre", "nfs", "nfs4", "smb3", "virtiofs")
+# What is in none of these three cannot be told.
+# fmt: off
+LOCAL = (
+    "bcachefs", "btrfs", "devtmpfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "ramfs", "reiserfs",
+    "rootfs", "tmpfs", "xfs", "zfs",
+)
+REMOTE = (
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "fuse.vmhgfs-fuse",
+    "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "vboxsf", "virtiofs",
+)
+# fmt: on
 OVERLAY = ("aufs", "fuse.fuse-overlayfs", "fuse.unionfs-fuse", "overlay")
 _TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d")
+# Types of lines in tmpfiles.d(5): those that clean a directory, those that take globs.
+_CLEANING = "dDvqQCe"
+_GLOBS = "aAehHmrRtTwxXzZ"
 
 
 def file_system(path: str) -> str:
-    """The type of the mount that path is on, by the longest mount point above it."""
-    real = os.path.realpath(path)
-    best, kind = "", "unknown"
+    """The type of the mount that path is on, or as much of it as there is."""
+    fd = _open_nearest(os.path.realpath(path))
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return kind
-    for line in lines:
-        left, _, right = line.partition(" - ")
-        point = left.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
-        inside = real == point or real.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):  # the last of equals is mounted on top
-            best, kind = point, right.split()[0]
-    return kind
+        mount = procalive._read_proc(f"self/fdinfo/{fd}").partition(b"mnt_id:")[2].split()[0]
+        for line in procalive._read_proc("self/mountinfo").split(b"\n"):
+            left, _, right = line.partition(b" - ")
+            if left.split(b" ")[0] == mount:
+                return os.fsdecode(right.split(b" ")[0])
+    except (OSError, LookupError):
+        pass  # /proc not mounted, or not Linux's own
+    finally:
+        os.close(fd)
+    return "an unknown file system"
+
+
+def _open_nearest(path: str) -> int:
+    """A descriptor of path, or of the first directory above that can be had."""
+    while True:
+        try:
+            return os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            if path == "/":
+                raise
+            path = os.path.dirname(path)
 
 
 class Ageing(NamedTuple):
@@ -39,23 +64,46 @@ class Ageing(NamedTuple):
     file: str
 
 
+class _Line(NamedTuple):
+    """A line of tmpfiles.d(5)."""
+
+    kind: str
+    point: str
+    age: str
+    file: str
+
+    def is_for(self, name: str) -> bool:
+        return name == self.point or (self.kind in _GLOBS and PurePath(name).match(self.point))
+
+
 def ageing(path: str, directories: tuple[str, ...] = _TMPFILES) -> Ageing | None:
-    """The line of tmpfiles.d(5) by which systemd-tmpfiles would remove path."""
-    real = os.path.realpath(path)
-    best = None
-    for file in _tmpfiles(directories):
-        for fields in _lines(file):
-            point = fields[1].rstrip("/")
-            if fields[0][0] not in "dDevqQxX" or not real.startswith(point + "/"):
-                continue
-            if best is None or len(point) >= len(best.directory):
-                excluded = fields[0][0] in "xX"
-                best = Ageing(point, fields[5] if len(fields) > 5 and not excluded else "-", file)
-    return best if best and best.age != "-" else None
+    """The line of tmpfiles.d(5) by which systemd-tmpfiles would remove path.
+
+    What has a line of its own is passed over with all below it where the
+    directory above is cleaned: the nearest line decides, if path has none.
+    """
+    lines = [line for file in _tmpfiles(directories) for line in _lines(file)]
+    name = real = os.path.realpath(path)
+    while name != "/":
+        here = [line for line in lines if line.is_for(name)]
+        if here and name == real:
+            return None
+        cleaning = next((line for line in here if line.kind in _CLEANING), None)
+        if cleaning:
+            return _by(cleaning, name, real)
+        if any(line.kind != "X" for line in here):  # X keeps the name alone, not what is in it
+            return None
+        name = os.path.dirname(name)
+    return None
+
+
+def _by(line: _Line, directory: str, path: str) -> Ageing | None:
+    kept = line.age.startswith("~") and os.path.dirname(path) == directory  # the first level is
+    return None if kept or line.age in ("", "-") else Ageing(directory, line.age, line.file)
 
 
 def _tmpfiles(directories: tuple[str, ...]) -> list[str]:
-    """A file hides those of its name in the directories after its own."""
+    """Sorted by name, whatever the directory; of one name, that in the first directory."""
     files: dict[str, str] = {}
     for directory in directories:
         try:
@@ -65,16 +113,25 @@ def _tmpfiles(directories: tuple[str, ...]) -> list[str]:
         for name in names:
             if name.endswith(".conf"):
                 files.setdefault(name, os.path.join(directory, name))
-    return list(files.values())
+    return [files[name] for name in sorted(files)]
 
 
-def _lines(file: str) -> list[list[str]]:
+def _lines(file: str) -> Iterator[_Line]:
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as lines:
-            fields = [line.split() for line in lines]
+            texts = lines.read().split("\n")
     except OSError:
-        return []
-    return [line for line in fields if len(line) > 1 and not line[0].startswith("#")]
+        return
+    for text in texts:
+        try:
+            fields = [] if text.strip().startswith("#") else shlex.split(text)
+        except ValueError:
+            continue  # a quotation without an end
+        # "!" is for the boot only; a path may also begin with a specifier.
+        if len(fields) > 1 and "!" not in fields[0] and fields[1].startswith("/"):
+            directory, name = os.path.split(fields[1].rstrip("/"))
+            point = os.path.join(os.path.realpath(directory), name)
+            yield _Line(fields[0][:1], point, fields[5] if len(fields) > 5 else "-", file)
 
 
 def protected_fifos() -> int:
@@ -110,17 +167,31 @@ def tells_exit_status() -> bool:
         os.close(pidfd)
 
 
-def has_gnu_dd() -> bool:
+def python() -> str | None:
+    """The Python that bin/procalive runs: its own order, the PATH last."""
+    launcher, in_path = shutil.which("procalive"), shutil.which("python3")
+    beside = [os.path.join(os.path.dirname(os.path.realpath(launcher)), "python3")] if launcher else []
+    places = ["/usr/bin/python3", "/usr/local/bin/python3", *beside, *([in_path] if in_path else [])]
+    return next((place for place in places if os.access(place, os.X_OK)), None)
+
+
+def runs_procalive(python: str) -> bool:
+    """Whether it is a Python at all, and not too old a one."""
+    script = "import sys; print(sys.version_info >= (3, 9))"
+    return _output(python, "-ISE", "-c", script) == b"True\n"
+
+
+def has_gnu_dd(dd: str) -> bool:
     """Whether bin/procalive can check with it: oflag=nonblock and conv=nocreat are GNU's."""
-    dd = shutil.which("dd")
-    if dd is None:
-        return False
+    return b"coreutils" in _output(dd, "--version")
+
+
+def _output(*command: str) -> bytes:
     try:
-        answer = subprocess.run([dd, "--version"], capture_output=True, timeout=5, check=False)
+        return subprocess.run(command, capture_output=True, timeout=20, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return b"coreutils" in answer.stdout
+        return b""
 
 
 def programs() -> dict[str, str | None]:
-    return {name: shutil.which(name) for name in ("python3", "dd", "flock")}
+    return {"python3": python(), "dd": shutil.which("dd"), "flock": shutil.which("flock")}

@@ -180,29 +180,19 @@ def test_a_directory_where_everybody_may_create_is_a_finding(place, monkeypatch)
     assert level(place / "job", "everybody may remove files") == "wrong"
 
 
-def test_ageing_is_the_most_specific_line_of_tmpfiles(place):
-    (place / "tmp.conf").write_text(f"# ages\nd {place} 1777 root root 10d\nx {place}/kept\n")
-    directories = (str(place),)
-    assert host.ageing(f"{place}/job", directories) == (str(place), "10d", f"{place}/tmp.conf")
-    assert host.ageing(f"{place}/kept/job", directories) is None
-    assert host.ageing("/elsewhere/job", directories) is None
-
-
-def test_a_file_of_tmpfiles_hides_its_namesake(place):
-    for name, age in (("etc", "-"), ("usr", "10d")):
-        (place / name).mkdir()
-        (place / name / "tmp.conf").write_text(f"d {place} 1777 root root {age}\n")
-    assert host.ageing(f"{place}/job", (f"{place}/etc", f"{place}/usr")) is None
-
-
-@pytest.mark.parametrize(("kind", "words"), [("nfs4", "other hosts"), ("overlay", "two FIFOs")])
-def test_a_network_or_overlay_file_system_is_a_finding(fifo, monkeypatch, kind, words):
+@pytest.mark.parametrize(
+    ("kind", "how", "words"),
+    [
+        ("nfs4", "wrong", "other hosts see nobody"),
+        ("gfs2", "wrong", "other hosts see nobody"),
+        ("overlay", "wrong", "two FIFOs"),
+        ("fuse.rclone", "note", "cannot be told"),
+        ("ext4", "ok", "a local file system"),
+    ],
+)
+def test_the_kind_of_file_system_decides_who_sees_the_fifo(fifo, monkeypatch, kind, how, words):
     monkeypatch.setattr(host, "file_system", lambda _path: kind)
-    assert level(fifo, words) == "wrong"
-
-
-def test_the_file_system_is_that_of_the_longest_mount_point():
-    assert host.file_system("/proc/self/stat") == "proc"
+    assert level(fifo, words) == how
 
 
 def test_what_the_host_lacks_is_told_with_the_verbs(monkeypatch):
