@@ -32,24 +32,34 @@ class Finding(NamedTuple):
 def examine(path: str) -> list[Finding]:
     """All that is known of one FIFO, the worst not first but in the order looked at."""
     try:
+        return list(_examine(path))
+    except (OSError, ValueError) as error:
+        as_whom = "run it as the owner of the directory, or as root" if isinstance(error, PermissionError) else ""
+        return [Finding(UNSURE, words.reason(error), as_whom)]
+
+
+def _examine(path: str) -> Iterator[Finding]:
+    try:
         found = os.stat(path)
     except FileNotFoundError:
-        return [*_missing(path), *_place(path), *_deleted(path, None)]
-    except (OSError, ValueError) as error:
-        return [Finding(UNSURE, words.reason(error), "run it as the owner of the directory, or as root")]
+        if not path:
+            raise
+        yield from _link(path) if os.path.islink(path) else _missing(path)
+        yield from _deleted(path, None)
+        yield from _place(path)
+        return
     if not stat.S_ISFIFO(found.st_mode):
-        return [Finding(WRONG, f"not a FIFO but {_kind(found.st_mode)}", "remove it, or name another path")]
+        yield Finding(WRONG, f"not a FIFO but {_kind(found.st_mode)}", "remove it, or name another path")
+        return
     fifo = survey.Survey([path]).look()[0]
-    checks = (
-        _link_to_fifo(path),
-        _state(fifo),
-        _access(path, found),
-        _holder_link(fifo),
-        _let_go(fifo),
-        _deleted(path, fifo.inode),
-        _place(path),
-    )
-    return [finding for check in checks for finding in check]
+    yield from _link(path) if os.path.islink(path) else ()
+    yield from _state(fifo)
+    yield from _access(path, found)
+    yield from _planted(path, found)
+    yield from _holder_link(fifo)
+    yield from _let_go(fifo)
+    yield from _deleted(path, fifo.inode)
+    yield from _place(path)
 
 
 def _kind(mode: int) -> str:
@@ -74,10 +84,9 @@ def _missing(path: str) -> Iterator[Finding]:
         )
 
 
-def _link_to_fifo(path: str) -> Iterator[Finding]:
-    if os.path.islink(path):
-        real = words.show(os.path.realpath(path))
-        yield Finding(WRONG, f"a symbolic link to {real}: it can be checked but not held", f"name {real}")
+def _link(path: str) -> Iterator[Finding]:
+    real = words.show(os.path.realpath(path))
+    yield Finding(WRONG, f"a symbolic link to {real}: it can be checked but not held", f"name {real}")
 
 
 def _state(fifo: survey.Fifo) -> Iterator[Finding]:
@@ -126,6 +135,14 @@ def _access(path: str, found: os.stat_result) -> Iterator[Finding]:
         yield Finding(WRONG, "everybody may hold it, and so keep the job from running", f"chmod o-r {words.show(path)}")
 
 
+def _planted(path: str, found: os.stat_result) -> Iterator[Finding]:
+    try:
+        procalive._refuse_planted(os.path.realpath(path), found)
+    except procalive.Refused as refusal:
+        what, _, advice = refusal.text.partition("; ")
+        yield Finding(WRONG, f"procalive hold refuses it to you: it {what}", advice)
+
+
 def _holder_link(fifo: survey.Fifo) -> Iterator[Finding]:
     """FIFO.holder is the short way of the shell library; without it all works, slower."""
     link = fifo.path + ".holder"
@@ -135,31 +152,71 @@ def _holder_link(fifo: survey.Fifo) -> Iterator[Finding]:
         text = f"{words.show(link)} is not a link: no holder can leave its own there"
         yield Finding(WRONG, text, "remove it")
         return
-    held = fifo.state in (survey.HELD, survey.SHARED)
     try:
         target = os.stat(link)
-    except OSError:
-        if held and fifo.readers:
-            text = "the holder link dangles though the FIFO is held: shell checks take the longer way"
-            yield Finding(WRONG, text, "harmless; the next hold leaves a new link")
-        elif not held:
-            yield Finding(FINE, "the holder link dangles: the last holder has ended, as it may")
+    except FileNotFoundError:
+        yield from _dangling(fifo)
         return
+    except OSError:
+        return  # another user's process: whether it still holds is not for us to see
     if (target.st_dev, target.st_ino) != fifo.inode:
         where = words.show(os.readlink(link))
         text = f"the holder link leads to {where}, another file: this FIFO replaced the one that is held"
         yield Finding(WRONG, text, "end that process, and let nothing remove or rename the FIFO")
 
 
+def _dangling(fifo: survey.Fifo) -> Iterator[Finding]:
+    if fifo.state in _UNHELD:
+        yield Finding(FINE, "the holder link dangles: its holder has let go")
+    elif fifo.state in (survey.HELD, survey.SHARED) and fifo.readers:
+        text = "the holder link dangles though the FIFO is held: shell checks take the longer way"
+        yield Finding(WRONG, text, "harmless; the next hold leaves a new link")
+
+
 def _let_go(fifo: survey.Fifo) -> Iterator[Finding]:
     """A job that was started to hold it, runs, and has closed the descriptor."""
-    if fifo.state not in (survey.FREE, survey.LOCKED):
+    link = fifo.path + ".holder"
+    if fifo.state not in _UNHELD:
         return
-    wanted = b"PROCALIVE_FIFO=" + os.fsencode(words.absolute(fifo.path))
-    pids = [pid for pid in _processes() if wanted in _environ(pid)]
-    if pids:
-        text = f"held by nobody, though {_names(pids)} was started to hold it: the descriptor was closed"
+    if os.path.islink(link) and os.path.exists(link):
+        return  # the job has not let go, but of an older FIFO
+    others = [pid for pid in _processes() if _holds_no_more(pid, fifo.inode)]
+    linked = _linked_process(link)
+    jobs = [pid for pid in others if (pid == linked if linked else b"PROCALIVE_FD" in _environ(pid))]
+    if jobs:
+        text = f"held by nobody, though {_names(jobs)} was started to hold it: the descriptor was closed"
         yield Finding(WRONG, text, "hold -o, whose keeper holds it instead; or do not close $PROCALIVE_FD")
+    elif others:
+        # A daemon that the job left behind looks just like a job that has forked away from hold.
+        text = f"held by nobody, though {_names(others)}, which a job that held it has started, goes on"
+        advice = "if that is the job itself: run it in the foreground under hold -o, and never end its keeper"
+        yield Finding(NOTE, text, advice)
+
+
+def _linked_process(link: str) -> int | None:
+    """The process that the holder link names: the job, or its keeper."""
+    try:
+        root, proc, pid, *_ = os.readlink(link).split("/")
+        return int(pid) if (root, proc) == ("", "proc") else None
+    except (OSError, ValueError):
+        return None
+
+
+def _holds_no_more(pid: int, inode: survey.Inode | None) -> bool:
+    """Whether its environment says that it, or a parent, was given this FIFO to
+    hold, but it reads none there, not even an older one of this name."""
+    given = _environ(pid)
+    path = given.get(b"PROCALIVE_FIFO")
+    if not path:
+        return False
+    try:
+        found = os.stat(b"/proc/%d/root%s" % (pid, path))  # as that process sees it, in a container too
+    except OSError:
+        return False
+    fd = os.fsdecode(given.get(b"PROCALIVE_FD", b""))
+    return (found.st_dev, found.st_ino) == inode and not (
+        fd in procalive._open_files(str(pid)) and _reads_fifo(pid, fd)
+    )
 
 
 def _names(pids: Sequence[int]) -> str:
@@ -170,11 +227,12 @@ def _processes() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
 
 
-def _environ(pid: int) -> list[bytes]:
+def _environ(pid: int) -> dict[bytes, bytes]:
     try:
-        return procalive._read_proc(f"{pid}/environ").split(b"\0")
+        variables = procalive._read_proc(f"{pid}/environ").split(b"\0")
     except OSError:
-        return []
+        return {}
+    return dict(variable.partition(b"=")[::2] for variable in variables)
 
 
 def _deleted(path: str, inode: survey.Inode | None) -> Iterator[Finding]:
@@ -188,14 +246,21 @@ def _deleted(path: str, inode: survey.Inode | None) -> Iterator[Finding]:
 
 
 def _has_open(pid: int, name: str) -> bool:
-    for fd in procalive._open_files(str(pid)):
-        file = f"/proc/{pid}/fd/{fd}"
-        try:
-            if os.readlink(file) == name and stat.S_ISFIFO(os.stat(file).st_mode):
-                return procalive._reading(str(pid), fd)[0]
-        except (OSError, LookupError, ValueError):
-            continue  # closed or ended while we looked
-    return False
+    return any(_names_file(pid, fd, name) and _reads_fifo(pid, fd) for fd in procalive._open_files(str(pid)))
+
+
+def _names_file(pid: int, fd: str, name: str) -> bool:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}") == name
+    except OSError:
+        return False  # closed or ended while we looked
+
+
+def _reads_fifo(pid: int, fd: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(f"/proc/{pid}/fd/{fd}").st_mode) and procalive._reading(str(pid), fd)[0]
+    except (OSError, LookupError, ValueError):
+        return False  # closed or ended while we looked
 
 
 def _place(path: str) -> Iterator[Finding]:
@@ -266,19 +331,19 @@ def _programs(places: dict[str, str | None]) -> Iterator[Finding]:
 
 
 def run(paths: Sequence[str], as_json: bool) -> int:
-    reports = {path: examine(path) for path in dict.fromkeys(paths)}
-    reports[""] = examine_host()
-    for path, findings in reports.items():
+    reports: list[tuple[str | None, list[Finding]]] = [(path, examine(path)) for path in dict.fromkeys(paths)]
+    reports.append((None, examine_host()))
+    for path, findings in reports:
         if as_json:
             _print_json(path, findings)
         else:
-            _print(words.show(path) if path else "this machine", findings)
-    return max(_STATUS[finding.level] for findings in reports.values() for finding in findings)
+            _print("this machine" if path is None else words.show(path), findings)
+    return max(_STATUS[finding.level] for _, findings in reports for finding in findings)
 
 
-def _print_json(path: str, findings: Sequence[Finding]) -> None:
+def _print_json(path: str | None, findings: Sequence[Finding]) -> None:
     for finding in findings:
-        print(json.dumps({"fifo": path or None} | finding._asdict()))
+        print(json.dumps({"fifo": path} | finding._asdict()))
 
 
 def _print(title: str, findings: Sequence[Finding]) -> None:

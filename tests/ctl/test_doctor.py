@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import PROCALIVE, ctl, end, invoke, unprivileged, until
 
+import procalive
 from procalivectl import access, doctor, host
 
 
@@ -29,6 +32,19 @@ def level(path: Path, words: str) -> str:
 def fifo(place) -> Path:
     os.mkfifo(place / "job", 0o600)
     return place / "job"
+
+
+@pytest.fixture
+def let_go(spawn):
+    """Start a job under `procalive hold` that closes the descriptor."""
+
+    def start(path: Path) -> subprocess.Popen:
+        script = 'eval "exec $PROCALIVE_FD<&-"; exec sleep 600'
+        job = spawn(PROCALIVE, "hold", str(path), "bash", "-c", script)
+        until(lambda: Path(f"/proc/{job.pid}/comm").read_text() == "sleep\n", "the job past its exec")
+        return job
+
+    return start
 
 
 @pytest.fixture
@@ -75,6 +91,20 @@ def test_what_cannot_be_looked_at_is_status_2(place):
     assert (status, "cannot tell: Too many levels" in out) == (2, True)
 
 
+@pytest.mark.usefixtures("sound")
+def test_an_empty_name_is_status_2():
+    status, out = invoke("doctor", "--json", "")
+    assert (status, json.loads(out)["fifo"]) == (2, "")
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_working_directory_that_was_removed_is_status_2(place, monkeypatch):
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+    assert invoke("doctor", "job")[0] == 2
+
+
 def test_a_missing_directory_is_a_finding(place):
     assert level(place / "none/job", "directory") == "wrong"
     assert level(place / "job", "missing: held by nobody") == "note"
@@ -111,11 +141,78 @@ def test_a_fifo_that_was_unlinked_while_held_is_a_finding(place, hold):
     assert level(place / "job", "this FIFO replaced the one") == "wrong"
 
 
-def test_a_job_that_closed_its_descriptor_is_a_finding(place, spawn):
-    script = 'eval "exec $PROCALIVE_FD<&-"; exec sleep 600'
-    job = spawn(PROCALIVE, "hold", str(place / "job"), "bash", "-c", script)
-    until(lambda: Path(f"/proc/{job.pid}/comm").read_text() == "sleep\n", "the job past its exec")
+def test_a_job_that_closed_its_descriptor_is_a_finding(place, let_go):
+    job = let_go(place / "job")
     assert level(place / "job", f"though {job.pid} (sleep) was started to hold it") == "wrong"
+
+
+def test_a_job_that_closed_its_descriptor_is_found_by_any_spelling_of_the_path(place, let_go):
+    (place / "run").mkdir()
+    (place / "var").symlink_to("run")
+    job = let_go(place / "var/job")
+    for directory in ("var", "run"):
+        assert level(place / directory / "job", f"though {job.pid} (sleep) was started to hold it") == "wrong"
+
+
+def test_without_a_holder_link_the_environment_tells_who_let_go(place, let_go):
+    job = let_go(place / "job")
+    os.unlink(place / "job.holder")
+    assert level(place / "job", f"though {job.pid} (sleep) was started to hold it") == "wrong"
+
+
+@pytest.mark.parametrize("options", [(), ("-o",)])
+@pytest.mark.parametrize("linked", [True, False])
+def test_who_holds_an_older_fifo_of_the_name_has_closed_nothing(place, hold, options, linked):
+    hold(place / "job", options=options)
+    os.unlink(place / "job")
+    if not linked:
+        os.unlink(place / "job.holder")
+    os.mkfifo(place / "job")
+    assert level(place / "job", "two holders may run") == "wrong"
+    assert not [what for what in levels(place / "job") if "descriptor was closed" in what]
+
+
+def test_who_holds_a_fifo_that_was_renamed_has_closed_nothing(place, hold):
+    hold(place / "job")
+    os.rename(place / "job", place / "old")
+    os.mkfifo(place / "job")
+    assert level(place / "job", "this FIFO replaced the one") == "wrong"
+    assert not [what for what in levels(place / "job") if "descriptor was closed" in what]
+
+
+def test_a_job_whose_keeper_was_killed_is_not_told_to_use_hold_o(place, hold):
+    job = hold(place / "job", options=("-o",))
+    os.kill(procalive.holders(place / "job")[0].pid, signal.SIGKILL)
+    until(lambda: not procalive.check(place / "job"), "the end of the keeper")
+    assert level(place / "job", f"though {job.pid} (sleep)") == "note"
+
+
+@pytest.mark.parametrize("options", [(), ("-o",)])
+def test_a_daemon_that_an_ended_job_left_behind_is_a_note(place, hold, options):
+    script = 'eval "sleep 600 ${PROCALIVE_FD:-9}<&- &"; echo $!; exec sleep 600'
+    job = hold(place / "job", "bash", "-c", script, options=options, stdout=subprocess.PIPE)
+    daemon = int(job.stdout.readline())
+    try:
+        end(job)
+        until(lambda: not procalive.check(place / "job"), "the end of the job")
+        assert level(place / "job", f"though {daemon} (sleep)") == "note"
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_reader_of_an_unlinked_fifo_is_found_behind_its_write_end(fifo, spawn):
+    script = 'exec 7<>"$1" 5>"$1"; echo; exec sleep 600'
+    reader = spawn("bash", "-c", script, "bash", str(fifo), stdout=subprocess.PIPE)
+    reader.stdout.readline()
+    os.unlink(fifo)
+    assert level(fifo, f"{reader.pid} (sleep) holds a FIFO of this name that was unlinked") == "wrong"
+
+
+def test_a_holder_link_into_another_users_process_is_not_said_to_dangle(place, hold):
+    os.chmod(place, 0o755)
+    hold(place / "job")
+    with unprivileged():
+        assert not [what for what in levels(place / "job") if "dangles" in what]
 
 
 def test_a_file_in_the_place_of_the_holder_link_is_a_finding(fifo):
@@ -133,6 +230,12 @@ def test_a_dangling_link_of_a_held_fifo_is_a_finding(place, hold):
 def test_a_symbolic_link_to_the_fifo_is_a_finding(fifo):
     (fifo.parent / "link").symlink_to("job")
     assert level(fifo.parent / "link", "a symbolic link") == "wrong"
+
+
+def test_a_symbolic_link_to_nothing_is_a_finding(place):
+    (place / "link").symlink_to("none")
+    assert level(place / "link", "can be checked but not held") == "wrong"
+    assert not [what for what in levels(place / "link") if "missing" in what]
 
 
 def test_a_mode_that_lets_everybody_hold_is_a_finding(fifo):
