@@ -131,7 +131,7 @@ def _access(path: str, found: os.stat_result) -> Iterator[Finding]:
     yield Finding(NOTE, f"mode {stat.S_IMODE(found.st_mode):04o}: {'; '.join(access.who_may(path, found))}")
     if not os.access(path, os.W_OK, effective_ids=True):
         yield Finding(WRONG, "you may not check it: that takes write permission", "ask its owner for chmod or setfacl")
-    if found.st_mode & stat.S_IROTH:
+    if found.st_mode & stat.S_IROTH and not access.closed_directory(path):
         yield Finding(WRONG, "everybody may hold it, and so keep the job from running", f"chmod o-r {words.show(path)}")
 
 
@@ -265,27 +265,38 @@ def _reads_fifo(pid: int, fd: str) -> bool:
 
 def _place(path: str) -> Iterator[Finding]:
     yield from _on_file_system(path)
-    directory = os.path.dirname(os.path.realpath(path))
-    elsewhere = "keep it in /run or $XDG_RUNTIME_DIR"
+    real = os.path.realpath(path)
     aged = host.ageing(path)
     if aged:
-        text = f"systemd-tmpfiles removes what is older than {aged.age} in {aged.directory} ({aged.file})"
-        yield Finding(WRONG, f"{text}: unlinked while held, it could be held twice", elsewhere)
-    elif os.path.realpath(path).startswith(("/tmp/", "/var/tmp/")):
-        yield Finding(NOTE, "among temporary files, which cleaners may unlink though it is held", elsewhere)
-    try:
-        mode = os.stat(directory).st_mode
-    except OSError:
+        text = f"systemd-tmpfiles removes what is older than {aged.age} in {words.show(aged.directory)} ({aged.file})"
+        yield Finding(WRONG, f"{text}: unlinked while held, it could be held twice", _ELSEWHERE)
+    elif real.startswith(("/tmp/", "/var/tmp/")):
+        yield Finding(NOTE, "among temporary files, which cleaners may unlink though it is held", _ELSEWHERE)
+    if os.path.isdir(os.path.dirname(real)):
+        yield from _directory(os.path.dirname(real))
+
+
+def _directory(directory: str) -> Iterator[Finding]:
+    """Who, other than its owner, may take the name away or be the first to take it?"""
+    found = os.stat(directory)
+    others = [*access.grants(directory, found)][1:]
+    writers = [who for who, permissions in others if permissions & stat.S_IWOTH]
+    if not writers:
         return
-    if not mode & stat.S_IWOTH:
-        return
-    if not mode & stat.S_ISVTX:
-        yield Finding(WRONG, f"everybody may remove files in {words.show(directory)}", f"chmod o-w; {elsewhere}")
-        return
-    text = f"in {words.show(directory)} everybody may create files: another user can take the name first"
-    if host.protected_fifos():
+    anybody = access.EVERYBODY in writers
+    who = access.EVERYBODY if anybody else " and ".join(writers)
+    level = WRONG if anybody and not access.closed_directory(directory) else NOTE
+    if found.st_mode & stat.S_ISVTX:
+        yield Finding(level, _first_come(who, directory), _ELSEWHERE)
+    else:
+        yield Finding(level, f"{who} may remove files in {words.show(directory)}", f"chmod; or {_ELSEWHERE}")
+
+
+def _first_come(who: str, directory: str) -> str:
+    text = f"in {words.show(directory)} {who} may create files: another user can take the name first"
+    if host.protected_fifos() and who == access.EVERYBODY:
         text += "; fs.protected_fifos refuses shell redirections to another user's FIFO there, even to root"
-    yield Finding(WRONG, text, elsewhere)
+    return text
 
 
 def _on_file_system(path: str) -> Iterator[Finding]:

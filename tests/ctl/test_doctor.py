@@ -28,6 +28,9 @@ def level(path: Path, words: str) -> str:
     return found[0]
 
 
+EVERYBODY = "everybody may hold it, and so keep the job from running"
+
+
 @pytest.fixture
 def fifo(place) -> Path:
     os.mkfifo(place / "job", 0o600)
@@ -239,12 +242,30 @@ def test_a_symbolic_link_to_nothing_is_a_finding(place):
 
 
 def test_a_mode_that_lets_everybody_hold_is_a_finding(fifo):
-    assert "everybody may hold it, and so keep the job from running" not in levels(fifo)
+    os.chmod(fifo.parent, 0o755)
+    assert EVERYBODY not in levels(fifo)
     os.chmod(fifo, 0o644)
-    assert level(fifo, "everybody may hold it, and so") == "wrong"
+    assert levels(fifo)[EVERYBODY] == "wrong"
+
+
+def test_everybody_is_nobody_else_where_the_directory_lets_none_in(fifo):
+    os.chmod(fifo, 0o644)
+    assert EVERYBODY not in levels(fifo)
+    assert list(access.who_may(str(fifo), os.stat(fifo)))[-1] == f"of these only those whom {fifo.parent} lets in"
+
+
+def test_a_fifo_that_hold_would_refuse_is_a_finding(fifo):
+    if os.geteuid():
+        pytest.skip("a FIFO of another user's: takes root")
+    os.chmod(fifo.parent, 0o1777)
+    assert not [what for what in levels(fifo) if "refuses it" in what]
+    os.chown(fifo, 65534, 65534)
+    assert level(fifo, "procalive hold refuses it to you") == "wrong"
+    assert subprocess.run([PROCALIVE, "hold", fifo, "true"], check=False, capture_output=True).returncode == 125
 
 
 def test_the_mode_tells_who_may_check_and_hold(fifo):
+    os.chmod(fifo.parent, 0o755)
     os.chmod(fifo, 0o620)
     clauses = list(access.who_may(str(fifo), os.stat(fifo)))
     assert clauses[0].endswith("may check and hold")
@@ -252,9 +273,15 @@ def test_the_mode_tells_who_may_check_and_hold(fifo):
     assert len(clauses) == 2
 
 
+def test_no_mode_keeps_root_out(fifo):
+    os.chmod(fifo, 0)
+    clause = next(access.who_may(str(fifo), os.stat(fifo)))
+    assert clause.endswith("may do neither" if os.geteuid() else "root may check and hold")
+
+
 def test_an_acl_is_told_within_its_mask(fifo, monkeypatch):
     monkeypatch.setattr(access, "_acl", lambda _path: [(2, 6, 65533), (4, 0, 0), (16, 2, 0)])
-    assert "65533 may check, but not hold (ACL)" in list(access.who_may(str(fifo), os.stat(fifo)))
+    assert "65533 (ACL) may check, but not hold" in list(access.who_may(str(fifo), os.stat(fifo)))
 
 
 def test_an_acl_of_the_kernel_is_read(fifo):
@@ -264,7 +291,7 @@ def test_an_acl_of_the_kernel_is_read(fifo):
         os.setxattr(fifo, access._ACL, struct.pack("<I", 2) + entries)
     except OSError as error:
         pytest.skip(f"ACLs on this file system: {error.strerror}")
-    assert "65533 may check, but not hold (ACL)" in list(access.who_may(str(fifo), os.stat(fifo)))
+    assert "65533 (ACL) may check, but not hold" in list(access.who_may(str(fifo), os.stat(fifo)))
 
 
 def test_one_who_may_not_check_is_told(place):
@@ -281,6 +308,12 @@ def test_a_directory_where_everybody_may_create_is_a_finding(place, monkeypatch)
     assert level(place / "job", "fs.protected_fifos") == "wrong"
     os.chmod(place, 0o777)
     assert level(place / "job", "everybody may remove files") == "wrong"
+
+
+def test_a_directory_whose_group_may_remove_the_fifo_is_a_note(fifo):
+    os.chmod(fifo.parent, 0o775)
+    group = access._group_name(os.stat(fifo.parent).st_gid)
+    assert level(fifo, f"group {group} may remove files") == "note"
 
 
 @pytest.mark.parametrize(
