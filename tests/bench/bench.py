@@ -6,8 +6,10 @@ import argparse
 import os
 import resource
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 
 import calls
 import commands
@@ -21,6 +23,13 @@ from peers import PEERS
 from targets import TARGETS
 
 
+def correctness_and_idle(results: lab.Results, place: str, seconds: float) -> None:
+    """What is not timed goes on while the waiters sleep."""
+    lab.say("correctness, and waiters that sleep meanwhile")
+    with resident.idle(results, place, seconds):
+        correctness.measure(results, place)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, in under a minute; prints, keeps nothing")
@@ -31,21 +40,30 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+_PARTS: dict[Callable[..., None], tuple[tuple[object, ...], tuple[object, ...]]] = {  # how much of it: full, quick
+    correctness_and_idle: ((60,), (10,)),
+    resident.memory: ((), ()),
+    commands.check: ((8, 20), (2, 8)),
+    commands.hold: ((8, 20), (2, 8)),
+    calls.check: ((6,), (1,)),
+    growth.shells: ((15,), (3,)),
+    latency.commands: ((200,), (15,)),
+    latency.calls: ((200,), (15,)),
+    latency.crowds: (((1, 100, 1000),), ((1, 100),)),
+    growth.fifos: (((1, 10, 100, 1000, 10000), 15), ((1, 10, 1000), 5)),
+    growth.who: (((100, 2000), 5), ((100,), 2)),
+}
+_AT_MOST = 600  # seconds for a part: more than all of them take on an idle machine
+
+
 def _measure(results: lab.Results, place: str, quick: bool) -> None:
-    """Every part in turn; what is not timed goes on while the waiters sleep."""
-    lab.say("correctness, and waiters that sleep meanwhile")
-    with resident.idle(results, place, 10 if quick else 60):
-        correctness.measure(results, place)
-    resident.memory(results, place)
-    commands.check(results, place, *((2, 8) if quick else (8, 20)))
-    commands.hold(results, place, *((2, 8) if quick else (8, 20)))
-    calls.check(results, place, 1 if quick else 6)
-    growth.shells(results, place, 3 if quick else 15)
-    latency.commands(results, place, 15 if quick else 200)
-    latency.calls(results, place, 15 if quick else 200)
-    latency.crowds(results, place, (1, 100) if quick else (1, 100, 1000))
-    growth.fifos(results, place, (1, 10, 1000) if quick else (1, 10, 100, 1000, 10000), 5 if quick else 15)
-    growth.who(results, place, (100,) if quick else (100, 2000), 2 if quick else 5)
+    """Every part in turn; one that fails, or hangs, is skipped by name."""
+    for part, sizes in _PARTS.items():
+        try:
+            with lab.at_most(_AT_MOST):
+                part(results, place, *sizes[quick])
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            results.skip(f"the rest of {part.__module__}.{part.__name__}", str(error))
 
 
 def _judge(results: lab.Results) -> int:

@@ -10,7 +10,7 @@ import time
 from typing import Iterator
 
 import lab
-from peers import LIMIT, LOCKS, PROCALIVE, Peer, prepare, there
+from peers import LIMIT, LOCKS, PROCALIVE, Peer, held, prepare, there
 
 DD = "dd if=/dev/null of={f} oflag=nonblock conv=nocreat,notrunc status=none"
 
@@ -26,16 +26,11 @@ def everybody_holds(peers: list[Peer], parent: str) -> Iterator[dict[str, tuple[
     places = {}
     with contextlib.ExitStack() as stack:
         for peer in peers:
-            d, job = prepare(tempfile.mkdtemp(dir=parent)), lab.job()
-            stack.enter_context(lab.Process(peer.command("hold", d, job)))
+            d = prepare(tempfile.mkdtemp(dir=parent))
+            holder, job = held(peer, d)
+            stack.enter_context(holder)
             places[peer.name] = d, job
-        lab.until(lambda: all(_is(peer, peer.held, places) for peer in peers), 20, every=0.2)
         yield places
-
-
-def _is(peer: Peer, status: int, places: dict[str, tuple[str, list[str]]]) -> bool:
-    with lab.Process(peer.command("check", *places[peer.name])) as check:
-        return check.popen.wait() == status
 
 
 def _checks(peers: list[Peer], places: dict[str, tuple[str, list[str]]]) -> dict[str, list[str]]:

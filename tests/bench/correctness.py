@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lab
-from peers import BY_NAME, PEERS, Peer, prepare
+from peers import BY_NAME, PEERS, Peer, held, prepare, says_alive
 
 COLUMNS = ("kill -9", "PID reuse", "other PID namespace", "quick hand-over")
 _PATIENCE = 3.0  # seconds; the pollers look once a second
@@ -22,25 +22,6 @@ def unshare() -> list[str]:
     """Words that run a command in a PID namespace of its own."""
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
     return ["unshare", *root, "--pid", "--fork", "--kill-child", "--mount-proc"]
-
-
-def says_alive(peer: Peer, d: str, job: list[str], prefix: tuple[str, ...] = ()) -> bool:
-    command = [*prefix, *peer.command("check", d, job)]
-    with lab.Process(command) as check:
-        return check.popen.wait(20) == peer.held
-
-
-def held(peer: Peer, d: str) -> tuple[lab.Process, list[str]]:
-    """A holder that is seen to hold, as far as the peer can see it at all."""
-    job = lab.job()
-    holder = lab.Process(peer.command("hold", d, job))
-    # Its job first: to try a lock too early is to take it away.
-    if "{job}" in peer.hold:
-        lab.until(lambda: lab.runs(holder.pid, job), 20)
-    if peer.check and not lab.until(lambda: says_alive(peer, d, job), 20, every=0.02):
-        holder.kill()
-        raise RuntimeError(f"{peer.name}: never seen to hold")
-    return holder, job
 
 
 def ends(waiter: lab.Process) -> bool:
@@ -54,7 +35,7 @@ def ends(waiter: lab.Process) -> bool:
 
 def free(peer: Peer, d: str, job: list[str]) -> bool:
     """Whether check comes to say so; a keeper needs a moment to let go."""
-    return lab.until(lambda: not says_alive(peer, d, job), _PATIENCE, every=0.02)
+    return lab.comes(lambda: not says_alive(peer, d, job), _PATIENCE, every=0.02)
 
 
 # --- the four questions ------------------------------------------------------
@@ -131,7 +112,7 @@ def _stranger(pid: int) -> lab.Process:
 
 def _pid_reused_in_namespace(peer: Peer, d: str) -> bool | None:
     command = [*unshare(), sys.executable, __file__, peer.name, d]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=6 * lab.PATIENCE)
     if answer.returncode:
         raise RuntimeError((answer.stderr.strip().splitlines() or ["no answer"])[-1])
     return answer.stdout == "True\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -41,18 +40,13 @@ def fifos(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int
 @contextlib.contextmanager
 def _held_by_another(paths: list[str]) -> Iterator[None]:
     """Not by us: whom we start would first have to close all those descriptors."""
-    out, into = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        holds = [procalive.hold(path) for path in paths]
-        os.write(into, b"%d" % len(holds))
-        signal.pause()
-    os.read(out, 10)
+    holds = []
+    pid = lab.fork(lambda: holds.extend(procalive.hold(path) for path in paths))
     try:
+        lab.until("the last FIFO is held", lambda: procalive.check(paths[-1]))
         yield
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        lab.end(pid)
 
 
 def _row(name: str, size: int) -> str:

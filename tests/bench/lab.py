@@ -29,6 +29,7 @@ PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else "python3"
 LIMIT = str(Path(sys.prefix) / "bin/limit")  # limit.c, compiled by tests/bench/run
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+PATIENCE = 20  # seconds for what takes a few milliseconds on an idle machine
 
 _DEVNULL = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 _BEGIN = time.monotonic()
@@ -48,7 +49,7 @@ def _is_tmpfs(path: str) -> bool:
     return found.stdout.strip() == "tmpfs"
 
 
-def until(true: Callable[[], object], seconds: float = 5.0, every: float = 0.002) -> bool:
+def comes(true: Callable[[], object], seconds: float, every: float = 0.002) -> bool:
     """Look again and again, but not for ever."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -56,6 +57,27 @@ def until(true: Callable[[], object], seconds: float = 5.0, every: float = 0.002
             return False
         time.sleep(every)
     return True
+
+
+def until(what: str, true: Callable[[], object], every: float = 0.002) -> None:
+    """What must come before anything can be measured."""
+    if not comes(true, PATIENCE, every):
+        raise RuntimeError(f"{what}: not within {PATIENCE} s")
+
+
+@contextlib.contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """End whatever system call the body sleeps in when the time is over."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"not done within {seconds} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 # --- processes ---------------------------------------------------------------
@@ -87,6 +109,24 @@ class Process:
         with contextlib.suppress(ChildProcessError):
             while True:  # the zombies that it left to us keep its number in use
                 os.waitpid(-self.pid, 0)
+
+
+def fork(body: Callable[[], None]) -> int:
+    """A copy of this process that stays after its body until it is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            body()
+            signal.pause()  # not the tear-down of many interpreters while others are measured
+        finally:
+            os._exit(1)  # or it would go on as the parent does
+    return pid
+
+
+def end(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def hold_everything(d: str) -> Process:
@@ -143,20 +183,18 @@ def end_orphans() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def asleep(*pids: int, children: bool = False) -> bool:
+def asleep(*pids: int, children: bool = False) -> None:
     """Until each process sleeps and did not run between two looks."""
-    before: list[tuple[str, int]] = []
 
     def steady() -> bool:
-        nonlocal before
-        last = before
-        if any(state in ("ended", "Z") for state, _ in last[: len(pids)]):
-            raise RuntimeError("ended instead of waiting")
         family = [child for pid in pids for child in descendants(pid)] if children else []
         before = [switches(pid) for pid in (*pids, *family)]
-        return last == before and all(state == "S" for state, _ in before)
+        if any(state in ("ended", "Z") for state, _ in before[: len(pids)]):
+            raise RuntimeError("ended instead of waiting")
+        time.sleep(0.004)  # shorter than the steps of those that poll
+        return before == [switches(pid) for pid in (*pids, *family)] and all(state == "S" for state, _ in before)
 
-    return until(steady, 20, every=0.004)
+    until(f"process {pids[0]} sleeps", steady, every=0)
 
 
 def switches(pid: int) -> tuple[str, int]:

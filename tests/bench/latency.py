@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import time
 from typing import Callable
 
 import lab
-from peers import LIMIT, LOCKS, Peer, prepare, there
+from peers import LIMIT, LOCKS, Peer, held, prepare, there
 
 sys.path.insert(0, str(lab.ROOT))
 import procalive
@@ -53,12 +52,9 @@ def _one(peer: Peer, d: str) -> float:
 
 def _pair(peer: Peer, d: str) -> tuple[lab.Process, lab.Process]:
     """A holder, and who waits for its end, asleep."""
-    job = lab.job()
-    holder = lab.Process(peer.command("hold", d, job))
-    lab.until(lambda: lab.runs(holder.pid, job))
+    holder, job = held(peer, d)
     waiter = lab.Process(peer.command("wait", d, job))
-    if not lab.asleep(waiter.pid):
-        raise RuntimeError(f"{peer.name}: does not wait")
+    lab.asleep(waiter.pid)
     return holder, waiter
 
 
@@ -143,32 +139,32 @@ def _serve_once(server: _Server, d: str) -> float:
 
 
 def _spawn_c(fifo: str, pipe: int) -> int:
-    return subprocess.Popen([lab.LIMIT, "wait", fifo], stdout=pipe).pid
+    return os.posix_spawn(lab.LIMIT, [lab.LIMIT, "wait", fifo], {}, file_actions=[(os.POSIX_SPAWN_DUP2, pipe, 1)])
 
 
 def _fork(wait: Callable[[], object], pipe: int) -> int:
-    pid = os.fork()
-    if pid == 0:
+    def tell() -> None:
         wait()
         os.write(pipe, b"%d\n" % time.monotonic_ns())
         os.close(pipe)
-        signal.pause()  # the tear-down of so many interpreters would hold up the others
-    return pid
+
+    return lab.fork(tell)
 
 
 def _crowd_once(d: str, count: int, spawn: Callable[[str, int], int]) -> list[float]:
     """Seconds from the end of one holder to the return of each of its waiters."""
     out, into = os.pipe()
-    with lab.hold_everything(d) as holder:
+    with lab.hold_everything(d) as holder, open(out) as answers:
         pids = [spawn(f"{d}/f", into) for _ in range(count)]
         os.close(into)
-        lab.asleep(*pids)
-        start = _kill(holder)
-    with open(out) as answers:
-        found = [(int(line) - start) / 1e9 for line in answers]
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        try:
+            lab.asleep(*pids)
+            start = _kill(holder)
+            found = [(int(line) - start) / 1e9 for line in answers]
+        finally:
+            lab.end(*pids)
+    if len(found) != count:
+        raise RuntimeError(f"{len(found)} of {count} waiters returned")
     return found
 
 

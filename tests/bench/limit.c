@@ -4,7 +4,7 @@
  *   limit check FIFO              0 held, 1 not
  *   limit loop N FIFO             prints the nanoseconds that one check takes
  *   limit hold FIFO COMMAND...    takes the FIFO and becomes the command
- *   limit wait FIFO               prints the clock when the holder is gone
+ *   limit wait FIFO               prints the clock when nobody holds it any more
  *   limit stamp                   prints the clock: a command's first instruction
  */
 #define _GNU_SOURCE
@@ -57,14 +57,21 @@ static int hold(char **args)
     return 127;
 }
 
-static int wait_gone(const char *path)
+static void sleep_until_gone(int fd)
 {
-    int fd = open(path, O_WRONLY | O_NONBLOCK);
     int epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLOUT | EPOLLET};
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
     epoll_wait(epoll, &event, 1, 0); /* a fresh registration reports once */
-    epoll_wait(epoll, &event, 1, -1);
+    if (!(event.events & EPOLLERR)) /* gone since open(2): nothing else would come */
+        epoll_wait(epoll, &event, 1, -1);
+}
+
+static int wait_gone(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_NONBLOCK);
+    if (fd >= 0)
+        sleep_until_gone(fd);
     printf("%lld\n", now());
     return 0;
 }

@@ -144,6 +144,27 @@ def there(*names: str) -> list[Peer]:
     return [BY_NAME[name] for name in names if not BY_NAME[name].missing()]
 
 
+def says_alive(peer: Peer, d: str, job: list[str], prefix: tuple[str, ...] = ()) -> bool:
+    with lab.Process([*prefix, *peer.command("check", d, job)]) as check:
+        return check.popen.wait(lab.PATIENCE) == peer.held
+
+
+def held(peer: Peer, d: str) -> tuple[lab.Process, list[str]]:
+    """A holder, and its job, that is seen to hold as far as the peer can see it at all."""
+    job = lab.job()
+    holder = lab.Process(peer.command("hold", d, job))
+    try:
+        # Its job first: to try a lock too early is to take it away.
+        if "{job}" in peer.hold:
+            lab.until(f"{peer.name} runs its job", lambda: lab.runs(holder.pid, job))
+        if peer.check:
+            lab.until(f"{peer.name} holds", lambda: says_alive(peer, d, job))
+    except Exception:
+        holder.kill()
+        raise
+    return holder, job
+
+
 def prepare(d: str) -> str:
     """Make the directory as the command lines expect it."""
     os.makedirs(f"{d}/s")

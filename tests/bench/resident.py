@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Iterator
 
 import lab
-from peers import Peer, prepare, there
+from peers import Peer, held, prepare, there
 
 HOLDING = "memory beside the command while it holds"
 WAITING = "memory of a waiter"
@@ -46,10 +46,9 @@ def _add(results: lab.Results, group: str, peer: Peer, sizes: tuple[int, int]) -
 
 def _beside(peer: Peer, d: str) -> tuple[int, int]:
     """RSS and PSS of all that was started and is not the command itself."""
-    before, command = set(lab.descendants(os.getpid())), lab.job()
-    with lab.Process(peer.command("hold", d, command)) as holder:
-        if "{job}" in peer.hold:
-            lab.until(lambda: lab.runs(holder.pid, command))
+    before = set(lab.descendants(os.getpid()))
+    holder, _ = held(peer, d)
+    with holder:
         lab.asleep(holder.pid, children=True)
         new = [pid for pid in lab.descendants(os.getpid()) if pid not in before]
         return lab.memory([pid for pid in new if Path(f"/proc/{pid}/comm").read_text() != "sleep\n"])
@@ -57,12 +56,11 @@ def _beside(peer: Peer, d: str) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _waiting(peer: Peer, parent: str) -> Iterator[int]:
-    d, job = prepare(tempfile.mkdtemp(dir=parent)), lab.job()
-    with lab.Process(peer.command("hold", d, job)) as holder:
-        lab.until(lambda: lab.runs(holder.pid, job))
-        with lab.Process(peer.command("wait", d, job)) as waiter:
-            lab.asleep(waiter.pid, children=True)
-            yield waiter.pid
+    d = prepare(tempfile.mkdtemp(dir=parent))
+    holder, job = held(peer, d)
+    with holder, lab.Process(peer.command("wait", d, job)) as waiter:
+        lab.asleep(waiter.pid, children=True)
+        yield waiter.pid
 
 
 # --- work done while nothing happens -----------------------------------------
