@@ -20,7 +20,6 @@ import latency
 import report
 import resident
 from peers import PEERS
-from targets import TARGETS
 
 
 def correctness_and_idle(results: lab.Results, place: str, seconds: float) -> None:
@@ -68,11 +67,11 @@ def _measure(results: lab.Results, place: str, quick: bool) -> None:
 
 def _judge(results: lab.Results) -> int:
     """Print every target; the status for --check."""
-    verdicts = [(target, *target.judge(results)) for target in TARGETS]
+    verdicts = report.verdicts(results)
     print("\n".join(report.target_lines(verdicts)))
-    if any(met is False for _, _, met in verdicts):
+    if any(verdict.met is False for verdict in verdicts):
         return 1
-    return 2 if any(met is None for _, _, met in verdicts) else 0
+    return 2 if any(verdict.met is None for verdict in verdicts) else 0
 
 
 def main() -> int:

@@ -17,7 +17,6 @@ from peers import prepare
 
 _LIBRARIES = ("procalive", "pid file, kill -0", "psutil", "socket", "filelock", "portalocker")
 _LIMIT = "C loop (limit)"
-_LOOPS = 2000
 
 
 def check(results: lab.Results, parent: str, rounds: int) -> None:
@@ -33,17 +32,13 @@ def _rounds(results: lab.Results, group: str, d: str, rounds: int) -> None:
         for name, values in _pyperf(d).items():
             results.add(group, name, values)
         if os.path.exists(lab.LIMIT):
-            results.add(group, _LIMIT, [_c_loop(f"{d}/f") for _ in range(10)])
-
-
-def _c_loop(fifo: str) -> float:
-    return float(subprocess.check_output([lab.LIMIT, "loop", str(_LOOPS), fifo])) / 1e9
+            results.add(group, _LIMIT, [lab.c_loop(f"{d}/f") for _ in range(10)])
 
 
 def _pyperf(d: str) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as scratch:
         output = f"{scratch}/pyperf.json"
-        options = ["-p", "1", "-n", "10", "-w", "2", "-l", str(_LOOPS), "--copy-env", "-q", "-o", output]
+        options = ["-p", "1", "-n", "10", "-w", "2", "-l", str(lab.LOOPS), "--copy-env", "-q", "-o", output]
         environment = {**os.environ, "BENCH_DIRECTORY": d}
         subprocess.run([sys.executable, __file__, *options], env=environment, check=True, stdout=subprocess.DEVNULL)
         suite = pyperf.BenchmarkSuite.load(output)

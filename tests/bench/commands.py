@@ -18,6 +18,8 @@ DD = "dd if=/dev/null of={f} oflag=nonblock conv=nocreat,notrunc status=none"
 _CHECKERS = ("procalive", "C (limit)", *LOCKS, "svok", "s6-svok", "pid file, kill -0", "pgrep -f", "fuser")
 _HOLDERS = ("procalive", "procalive hold -o", "C (limit)", *LOCKS, "pid file, kill -0", "filelock")
 EMPTY_PYTHON = "python3 -ISE -c pass"
+EMPTY_SHELL = "dash -c :"
+HOLD = "hold, whole command (true)"
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ def _checks(peers: list[Peer], places: dict[str, tuple[str, list[str]]]) -> dict
 def check(results: lab.Results, parent: str, rounds: int, runs: int) -> None:
     peers = there(*_CHECKERS)
     with everybody_holds(peers, parent) as places, _held_without_link(f"{parent}/k") as no_link:
-        floors = {"dash -c :": ["dash", "-c", ":"], "dd": DD.format(f=f"{places[PROCALIVE.name][0]}/f").split()}
+        floors = {EMPTY_SHELL: EMPTY_SHELL.split(), "dd": DD.format(f=f"{places[PROCALIVE.name][0]}/f").split()}
         commands = {**floors, **_checks(peers, places)}
         _record(results, "check, alive", {**commands, "procalive, no holder link": no_link}, rounds, runs)
     _record(results, "check, dead", commands, rounds, runs)
@@ -78,8 +80,12 @@ def _holds(parent: str, command: list[str]) -> dict[str, list[str]]:
 
 
 def hold(results: lab.Results, parent: str, rounds: int, runs: int) -> None:
-    floors = {"true": ["true"], EMPTY_PYTHON: [lab.PYTHON, *EMPTY_PYTHON.split()[1:]]}
-    _record(results, "hold, whole command (true)", {**floors, **_holds(parent, ["true"])}, rounds, runs)
+    floors = {
+        "true": ["true"],
+        EMPTY_SHELL: EMPTY_SHELL.split(),
+        EMPTY_PYTHON: [lab.PYTHON, *EMPTY_PYTHON.split()[1:]],
+    }
+    _record(results, HOLD, {**floors, **_holds(parent, ["true"])}, rounds, runs)
     if not os.path.exists(lab.LIMIT):
         results.skip("hold, to the first instruction", "it is taken by limit.c")
         return

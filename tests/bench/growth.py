@@ -18,8 +18,11 @@ sys.path.insert(0, str(lab.ROOT))
 import procalive
 
 FIFOS = "check of N FIFOs in one command"
+C_LOOP = "C loop (limit), one of them"
 FORKS = "forks in 100 calls of procalive_check, alive"
 SHELL = "check in a loop of {}, alive"
+PID_FILE = "pid file, kill -0"
+EMPTY_FUNCTION = "an empty function"
 
 
 # --- FIFOs -------------------------------------------------------------------
@@ -34,6 +37,8 @@ def fifos(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int
             for size in sizes:
                 results.add(FIFOS, _row("procalive", size), [_timed([lab.COMMAND, "check", *paths[:size]])])
                 results.add(FIFOS, _row("loop on pid files", size), [_pid_files(d, size)])
+            if os.path.exists(lab.LIMIT):
+                results.add(FIFOS, C_LOOP, [lab.c_loop(paths[0])])
         _crowded(results, paths, rounds)
 
 
@@ -116,14 +121,15 @@ def shells(results: lab.Results, parent: str, rounds: int) -> None:
 def _bodies() -> dict[str, tuple[str, int]]:
     """What is measured and how often: forks cost a hundred times as much."""
     bodies = {
-        "pid file, kill -0": ("read -r p <$D/p; kill -0 $p", 2000),
-        "procalive hold's link, [ -ef ]": ("[ $D/f.holder -ef $D/f ]", 2000),
+        PID_FILE: ("read -r p <$D/p; kill -0 $p", lab.LOOPS),
+        EMPTY_FUNCTION: ("empty", lab.LOOPS),
+        "procalive hold's link, [ -ef ]": ("[ $D/f.holder -ef $D/f ]", lab.LOOPS),
         "flock -n": ("flock -n $D/l true", 100),
         "svok": ("svok $D/s", 100),
         "procalive check": (f"'{lab.COMMAND}' check $D/f", 100),
     }
     if lab.LIBRARY.exists():
-        bodies["procalive_check"] = ("procalive_check $D/f", 2000)
+        bodies["procalive_check"] = ("procalive_check $D/f", lab.LOOPS)
     return bodies
 
 
@@ -146,7 +152,7 @@ def _shell(results: lab.Results, shell: str, d: str, rounds: int) -> None:
 
 def _script(body: str, count: int) -> str:
     source = f". '{lab.LIBRARY}'; " if lab.LIBRARY.exists() else ""
-    return f"{source}i=0; while [ $i -lt {count} ]; do {body}; i=$((i+1)); done"
+    return f"{source}empty() {{ :; }}; i=0; while [ $i -lt {count} ]; do {body}; i=$((i+1)); done"
 
 
 def _loop(shell: str, d: str, body: str, count: int) -> float:

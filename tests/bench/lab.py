@@ -29,6 +29,7 @@ PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else "python3"
 LIMIT = str(Path(sys.prefix) / "bin/limit")  # limit.c, compiled by tests/bench/run
 
 TIMES = "\N{MULTIPLICATION SIGN}"
+LOOPS = 2000  # calls that are timed together
 PATIENCE = 20  # seconds for what takes a few milliseconds on an idle machine
 
 _DEVNULL = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -268,6 +269,11 @@ def hyperfine(commands: dict[str, list[str]], rounds: int, runs: int) -> dict[st
         for name, found in zip(order, _hyperfine([commands[name] for name in order], runs)):
             times[name] += found
     return times
+
+
+def c_loop(fifo: str) -> float:
+    """Seconds that one check takes in the C loop."""
+    return float(subprocess.check_output([LIMIT, "loop", str(LOOPS), fifo])) / 1e9
 
 
 def _hyperfine(commands: list[list[str]], runs: int) -> Iterator[list[float]]:

@@ -11,22 +11,22 @@ import statistics
 from pathlib import Path
 
 import commands
+import growth
 import lab
 from correctness import COLUMNS
 from lab import TIMES
-from targets import MIB, TARGETS, Target
-
-Verdicts = list[tuple[Target, "float | None", "bool | None"]]
+from targets import MIB, TARGETS, Verdict
 
 # Groups that answer to the four questions, with those that concern them.
 _ASKED = {
     "check, alive": COLUMNS[:3],
-    "hold, whole command (true)": COLUMNS[:3],
+    commands.HOLD: COLUMNS[:3],
     "wait, whole command": COLUMNS,
     "check(), alive": COLUMNS[:3],
     "wait(), in a program": COLUMNS,
 }
-_FLOORS = ("dash -c :", "dd", "true", commands.EMPTY_PYTHON, "nothing")  # for scale, no peers
+# For scale, no peers.
+_FLOORS = (commands.EMPTY_SHELL, "dd", "true", commands.EMPTY_PYTHON, "nothing", growth.EMPTY_FUNCTION)
 
 
 def write(results: lab.Results, directory: Path, place: str) -> None:
@@ -51,15 +51,30 @@ def shown(group: str, value: float) -> str:
     return "0" if value <= 0 else f"{value * 1e9:.0f} ns"
 
 
-def target_lines(verdicts: Verdicts) -> list[str]:
-    lines = ["| target | bound | measured | |", "| --- | ---: | ---: | --- |"]
-    words = {True: "pass", False: "**missed**", None: "not measured"}
-    for target, figure, met in verdicts:
-        measured = "-" if figure is None else f"{figure:.3g} {target.unit}".strip()
-        lines.append(
-            f"| {target.what} | ≤ {target.bound:g} {target.unit} | {measured} | {words[met]} |".replace("  ", " ")
-        )
-    return lines
+def verdicts(results: lab.Results) -> list[Verdict]:
+    return [target.judge(results) for target in TARGETS]
+
+
+def target_lines(found: list[Verdict]) -> list[str]:
+    head = ["| target | bound | measured | as a time, not judged | |", "| --- | ---: | ---: | ---: | --- |"]
+    return [*head, *(_target_line(verdict) for verdict in found)]
+
+
+def _target_line(verdict: Verdict) -> str:
+    target, time = verdict.target, verdict.target.time
+    word = {True: "pass", False: "**missed**", None: "not measured"}[verdict.met]
+    cells = [
+        target.what,
+        f"≤ {_amount(target.bound, target.unit)}",
+        _amount(verdict.measured, target.unit),
+        f"{_amount(verdict.time, time.unit)} of {_amount(time.bound, time.unit)}" if time else "",
+        f"{word}: {verdict.why}" if verdict.why else word,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _amount(figure: float | None, unit: str) -> str:
+    return "-" if figure is None else f"{figure:.3g} {unit}".strip()
 
 
 def machine() -> dict[str, str]:
@@ -82,18 +97,30 @@ def _as_dict(results: lab.Results, place: str) -> dict[str, object]:
         }
         for group, rows in results.groups.items()
     }
-    verdicts = [
-        {"target": target.what, "bound": target.bound, "unit": target.unit, "measured": figure, "met": met}
-        for target, (figure, met) in ((target, target.judge(results)) for target in TARGETS)
-    ]
     return {
         "machine": machine(),
         "files": os.path.dirname(place),
-        "targets": verdicts,
+        "targets": [_verdict_as_dict(verdict) for verdict in verdicts(results)],
         "groups": groups,
         "correct": results.correct,
         "skipped": results.skipped,
     }
+
+
+def _verdict_as_dict(verdict: Verdict) -> dict[str, object]:
+    target, time = verdict.target, verdict.target.time
+    entry = {
+        "target": target.what,
+        "bound": target.bound,
+        "unit": target.unit,
+        "measured": verdict.measured,
+        "met": verdict.met,
+    }
+    if time:
+        entry["time"] = {"wanted": time.bound, "unit": time.unit, "measured": verdict.time}
+    if verdict.why:
+        entry["why"] = verdict.why
+    return entry
 
 
 # --- Markdown ----------------------------------------------------------------
@@ -109,7 +136,7 @@ def markdown(results: lab.Results, place: str) -> str:
         "",
         "## Targets",
         "",
-        *target_lines([(target, *target.judge(results)) for target in TARGETS]),
+        *target_lines(verdicts(results)),
     ]
     for group in results.groups:
         lines += ["", f"## {group}", "", *_table(results, group)]
@@ -142,7 +169,7 @@ def _table(results: lab.Results, group: str) -> list[str]:
 def _ratios(medians: dict[str, float], row: str) -> list[str]:
     limit = next((value for name, value in medians.items() if "(limit)" in name), 0)
     best = min((value for name, value in medians.items() if _is_peer(name)), default=0)
-    ratios = [medians[row] / base if base > 0 else None for base in (limit, best)]
+    ratios = [max(0.0, medians[row]) / base if base > 0 else None for base in (limit, best)]
     return ["" if ratio is None else f"{ratio:.3g}" if ratio < 100 else f"{ratio:.0f}" for ratio in ratios]
 
 
@@ -160,7 +187,7 @@ def _answer(results: lab.Results, row: str, question: str) -> str:
 
 _PANELS = {
     "check, alive": "Is it alive? One command",
-    "hold, whole command (true)": "Hold it, run `true`",
+    commands.HOLD: "Hold it, run `true`",
     "check(), alive": "Is it alive? One call in Python",
     "wait, whole command": "From kill -9 to the end of who waits",
 }
