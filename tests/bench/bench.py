@@ -48,7 +48,7 @@ _PARTS: dict[Callable[..., None], tuple[tuple[object, ...], tuple[object, ...]]]
     growth.shells: ((15,), (3,)),
     latency.commands: ((200,), (15,)),
     latency.calls: ((200,), (15,)),
-    latency.crowds: (((1, 100, 1000),), ((1, 100),)),
+    latency.crowds: (((1, 100, 1000), 200), ((1, 100), 15)),
     growth.fifos: (((1, 10, 100, 1000, 10000), 15), ((1, 10, 1000), 5)),
     growth.who: (((100, 2000), 5), ((100,), 2)),
 }

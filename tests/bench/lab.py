@@ -245,8 +245,9 @@ class Results:
         return statistics.median(self.groups[group][row])
 
 
-def p99(samples: list[float]) -> float:
-    return sorted(samples)[min(len(samples) - 1, int(len(samples) * 0.99))]
+def p99(samples: list[float]) -> float | None:
+    """None of fewer than a hundred: it would be the maximum."""
+    return sorted(samples)[int(len(samples) * 0.99)] if len(samples) >= 100 else None
 
 
 def say(text: str) -> None:

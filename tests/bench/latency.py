@@ -168,13 +168,13 @@ def _crowd_once(d: str, count: int, spawn: Callable[[str, int], int]) -> list[fl
     return found
 
 
-def crowds(results: lab.Results, parent: str, sizes: tuple[int, ...]) -> None:
+def crowds(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int) -> None:
     """The last of N waiters on one FIFO; one waiter on N FIFOs."""
     d = prepare(tempfile.mkdtemp(dir=parent))
     group = "wait(), the last of N waiters on one FIFO"
     lab.say(group)
     for size in sizes:
-        for _ in range(max(3, 20 // size)):
+        for _ in range(max(5, int(rounds / size**0.5))):  # a thousand take seconds to gather
             found = _crowd_once(d, size, lambda fifo, pipe: _fork(lambda: procalive.wait(fifo), pipe))
             results.add(group, f"procalive, N = {size}", [max(found)])
             if os.path.exists(lab.LIMIT):
@@ -182,10 +182,10 @@ def crowds(results: lab.Results, parent: str, sizes: tuple[int, ...]) -> None:
     group = "wait(any=True), one waiter on N FIFOs"
     lab.say(group)
     for size in sizes:
-        results.add(group, f"procalive, N = {size}", _one_of_many(d, parent, size))
+        results.add(group, f"procalive, N = {size}", _one_of_many(d, parent, size, rounds))
 
 
-def _one_of_many(d: str, parent: str, size: int) -> list[float]:
+def _one_of_many(d: str, parent: str, size: int, rounds: int) -> list[float]:
     more = tempfile.mkdtemp(dir=parent)
     paths = [f"{more}/{number}" for number in range(size - 1)]
     for path in paths:
@@ -193,7 +193,7 @@ def _one_of_many(d: str, parent: str, size: int) -> list[float]:
     ends = [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in paths]  # we hold the others ourselves
     try:
         wait_any = lambda fifo, pipe: _fork(lambda: procalive.wait(fifo, *paths, any=True), pipe)  # noqa: E731
-        return [_crowd_once(d, 1, wait_any)[0] for _ in range(10)]
+        return [_crowd_once(d, 1, wait_any)[0] for _ in range(rounds)]
     finally:
         for fd in ends:
             os.close(fd)

@@ -43,7 +43,7 @@ def write(results: lab.Results, directory: Path, place: str) -> None:
 def shown(group: str, value: float) -> str:
     if group.startswith("memory"):
         return f"{value / MIB:.1f} MiB" if value else "0"
-    if "switches" in group or "forks" in group:
+    if group.startswith("processes") or "switches" in group or "forks" in group:
         return f"{value:.0f}"
     for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if value >= size:
@@ -153,13 +153,17 @@ def _table(results: lab.Results, group: str) -> list[str]:
     medians = {row: statistics.median(samples) for row, samples in results.groups[group].items()}
     growing = any("N = " in row for row in medians)
     questions = _ASKED.get(group, ())
-    columns = ["median", "p99", *([] if growing else [f"{TIMES} limit", f"{TIMES} best peer"]), *questions]
+    late = {row: p99 for row, samples in results.groups[group].items() if (p99 := lab.p99(samples)) is not None}
+    ratios = [] if growing else [f"{TIMES} limit", f"{TIMES} best peer"]
+    columns = ["median", *(["p99"] if late else []), *ratios, *questions]
     lines = [
         f"| | {' | '.join(columns)} |",
         "| --- |" + " ---: |" * (len(columns) - len(questions)) + " :-: |" * len(questions),
     ]
     for row in medians if growing else sorted(medians, key=medians.__getitem__):
-        cells = [shown(group, medians[row]), shown(group, lab.p99(results.groups[group][row]))]
+        cells = [shown(group, medians[row])]
+        if late:
+            cells.append(shown(group, late[row]) if row in late else "")
         cells += [] if growing else _ratios(medians, row)
         cells += [_answer(results, row, question) for question in questions]
         lines.append(f"| {_emphasized(row)} | {' | '.join(cells)} |")

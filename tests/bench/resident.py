@@ -12,8 +12,11 @@ from typing import Iterator
 import lab
 from peers import Peer, held, prepare, there
 
-HOLDING = "memory beside the command while it holds"
-WAITING = "memory of a waiter"
+HOLDING = "beside the command while it holds"
+WAITING = "of a waiter"
+PROCESSES = "processes {}"
+RSS = "memory {}, RSS"
+PSS = "memory {}, PSS"
 CPU = "waiting for a minute, CPU time"
 SWITCHES = "waiting for a minute, context switches"
 _HOLDERS = (
@@ -31,27 +34,29 @@ _WAITERS = ("procalive", "C (limit)", "flock", "tail --pid", "pid file, kill -0"
 
 
 def memory(results: lab.Results, parent: str) -> None:
-    lab.say("memory")
+    lab.say("processes and memory")
     for peer in there(*_HOLDERS):
-        _add(results, HOLDING, peer, _beside(peer, prepare(tempfile.mkdtemp(dir=parent))))
+        with _beside(peer, prepare(tempfile.mkdtemp(dir=parent))) as pids:
+            _add(results, HOLDING, peer, pids)
     for peer in there(*_WAITERS):
         with _waiting(peer, parent) as pid:
-            _add(results, WAITING, peer, lab.memory([pid, *lab.descendants(pid)]))
+            _add(results, WAITING, peer, [pid, *lab.descendants(pid)])
 
 
-def _add(results: lab.Results, group: str, peer: Peer, sizes: tuple[int, int]) -> None:
-    for kind, size in zip(("RSS", "PSS"), sizes):
-        results.add(f"{group}, {kind}", peer.name, [size])
+def _add(results: lab.Results, whose: str, peer: Peer, pids: list[int]) -> None:
+    for group, size in zip((PROCESSES, RSS, PSS), (len(pids), *lab.memory(pids))):
+        results.add(group.format(whose), peer.name, [size])
 
 
-def _beside(peer: Peer, d: str) -> tuple[int, int]:
-    """RSS and PSS of all that was started and is not the command itself."""
+@contextlib.contextmanager
+def _beside(peer: Peer, d: str) -> Iterator[list[int]]:
+    """All that was started and is not the command itself."""
     before = set(lab.descendants(os.getpid()))
     holder, _ = held(peer, d)
     with holder:
         lab.asleep(holder.pid, children=True)
         new = [pid for pid in lab.descendants(os.getpid()) if pid not in before]
-        return lab.memory([pid for pid in new if Path(f"/proc/{pid}/comm").read_text() != "sleep\n"])
+        yield [pid for pid in new if Path(f"/proc/{pid}/comm").read_text() != "sleep\n"]
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ def _function_call(results: Results, group: str) -> str:
     )
 
 
-# --- hold, check of many -----------------------------------------------------
+# --- hold, check of many, memory ---------------------------------------------
 
 
 def _launcher(results: Results) -> str:
@@ -119,6 +119,10 @@ def _each_fifo(results: Results) -> float:
     """Seconds for each FIFO beyond start-up."""
     ten, thousand = (results.median(growth.FIFOS, f"procalive, N = {size}") for size in (10, 1000))
     return (thousand - ten) / 990
+
+
+def _memory(what: str, bound: float, whose: str, row: str) -> Target:
+    return Target(what, bound, "MiB", _median(resident.RSS.format(whose), row, MIB))
 
 
 # --- all ---------------------------------------------------------------------
@@ -170,9 +174,12 @@ TARGETS = [
         Time(2, "ms", _median(latency.COMMANDS, "procalive", 1e-3)),
     ),
     Target("procalive wait, context switches in a minute", 0, "", _median(resident.SWITCHES, "procalive")),
-    Target("memory beside the command, hold", 0, "MiB", _median(f"{resident.HOLDING}, RSS", "procalive", MIB)),
-    Target("memory of the keeper, hold -o", 10, "MiB", _median(f"{resident.HOLDING}, RSS", "procalive hold -o", MIB)),
-    Target("memory of procalive wait", 10, "MiB", _median(f"{resident.WAITING}, RSS", "procalive", MIB)),
+    Target(
+        "processes beside the command, hold", 0, "", _median(resident.PROCESSES.format(resident.HOLDING), "procalive")
+    ),
+    _memory("memory beside the command, hold", 0, resident.HOLDING, "procalive"),
+    _memory("memory of the keeper, hold -o", 10, resident.HOLDING, "procalive hold -o"),
+    _memory("memory of procalive wait", 10, resident.WAITING, "procalive"),
     Target(
         "procalive check of 1,000 FIFOs, each beyond start-up, beside the C loop",
         4.3,  # 12 µs : 2.79 µs
