@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import shutil
@@ -19,28 +18,11 @@ import lab
 import latency
 import report
 import resident
+from options import options
 from peers import PEERS
 
-
-def correctness_and_idle(results: lab.Results, place: str, seconds: float) -> None:
-    """What is not timed goes on while the waiters sleep."""
-    lab.say("correctness, and waiters that sleep meanwhile")
-    with resident.idle(results, place, seconds):
-        correctness.measure(results, place)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tests/bench/run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, in under a minute; prints, keeps nothing")
-    parser.add_argument(
-        "--check", action="store_true", help="status 1 if a target was missed, 2 if one could not be measured"
-    )
-    parser.add_argument("--out", metavar="DIR", help="where to put results.json, .md and .svg (default: beside this)")
-    return parser.parse_args()
-
-
 _PARTS: dict[Callable[..., None], tuple[tuple[object, ...], tuple[object, ...]]] = {  # how much of it: full, quick
-    correctness_and_idle: ((60,), (10,)),
+    correctness.measure: ((60,), (10,)),
     resident.memory: ((), ()),
     commands.check: ((8, 20), (2, 8)),
     commands.hold: ((8, 20), (2, 8)),
@@ -75,7 +57,7 @@ def _judge(results: lab.Results) -> int:
 
 
 def main() -> int:
-    options = _arguments()
+    chosen = options()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     lab.adopt_orphans()
@@ -84,17 +66,17 @@ def main() -> int:
         if peer.missing():
             results.skip(peer.name, f"{os.path.basename(peer.missing())} is not there")
     try:
-        _measure(results, place, options.quick)
+        _measure(results, place, chosen.quick)
     finally:
         lab.end_orphans()
         shutil.rmtree(place, ignore_errors=True)
     lab.say("done")
-    if options.out or not options.quick:
-        report.write(results, Path(options.out or lab.HERE), place)
+    if chosen.out or not chosen.quick:
+        report.write(results, Path(chosen.out or lab.HERE), place)
     else:
         print(report.markdown(results, place))
     status = _judge(results)
-    return status if options.check else 0
+    return status if chosen.check else 0
 
 
 if __name__ == "__main__":

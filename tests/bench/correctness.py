@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lab
+import resident
 from peers import BY_NAME, PEERS, Peer, held, prepare, says_alive
 
 COLUMNS = ("kill -9", "PID reuse", "other PID namespace", "quick hand-over")
@@ -129,8 +130,10 @@ def _ask(results: lab.Results, peer: Peer, parent: str) -> None:
         results.correct.setdefault(peer.name, {})[column] = answer
 
 
-def measure(results: lab.Results, parent: str) -> None:
-    with ThreadPoolExecutor(6) as pool:
+def measure(results: lab.Results, parent: str, seconds: float) -> None:
+    """It is not timed, so it goes on while the waiters sleep."""
+    lab.say("correctness, and waiters that sleep meanwhile")
+    with resident.idle(results, parent, seconds), ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda peer: _ask(results, peer, parent), (p for p in PEERS if not p.missing())))
 
 
