@@ -92,6 +92,19 @@ wait_bg() {
     returns 6
 }
 
+@test "wait --status tells the main process's, where that is another user's and a child is not" {
+    setup_status
+    another_user
+    # As a server of root's with a worker, which holds too, and which is all that its user can see.
+    # shellcheck disable=SC2016 # the job's
+    hold_bg -m 0622 "$F" sh -c '"$@" & until [ -e go ]; do sleep 0.02; done; kill $!; exit 6' sh "${other[@]}" sleep 300
+    until_true eval '"${other[@]}" "$P" kill -s 0 "$F" 2>&1 | grep -q "held, but by $pid "'
+    as=("${other[@]}")
+    wait_bg "$F"
+    touch go
+    returns 6
+}
+
 @test "wait --status exits with the highest status of several" {
     setup_status
     job 3
