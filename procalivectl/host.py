@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shlex
 import shutil
@@ -168,10 +169,12 @@ def tells_exit_status() -> bool:
 
 
 def python() -> str | None:
-    """The Python that bin/procalive runs: its own order, the PATH last."""
+    """The Python that bin/procalive runs, in its own order: of a pip environment that one's, the PATH last."""
     launcher, in_path = shutil.which("procalive"), shutil.which("python3")
-    beside = [os.path.join(os.path.dirname(os.path.realpath(launcher)), "python3")] if launcher else []
-    places = ["/usr/bin/python3", "/usr/local/bin/python3", *beside, *([in_path] if in_path else [])]
+    here = os.path.dirname(os.path.realpath(launcher)) if launcher else ""
+    by_pip = glob.glob(f"{glob.escape(here)}/../lib/python3*/*-packages/procalive.py") if here else []
+    beside = [os.path.join(here, "python3")] if by_pip else []
+    places = [*beside, "/usr/bin/python3", "/usr/local/bin/python3", *([in_path] if in_path else [])]
     return next((place for place in places if os.access(place, os.X_OK)), None)
 
 
