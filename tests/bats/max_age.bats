@@ -132,14 +132,19 @@ last_beat() { touch -c -d "$1" "$F"; }
 }
 
 @test "wait --max-age goes on while the beats come" {
-    hold_bg "$F" sh -c 'while [ ! -e stop ]; do touch -c "$PROCALIVE_FIFO"; sleep 0.05; done; exec sleep 300'
-    bg_logged "$P" wait --max-age 1.5 "$F"
+    hold_bg
+    local holder=$pid before
+    last_beat '24 seconds ago'
+    bg_logged "$P" wait --max-age 30 "$F"
     until_true asleep_on "$pid" "$F"
-    sleep 2
-    kill -0 "$pid"
-    touch stop
-    returns 3
+    last_beat now
+    before=$(switches "$pid")
+    until_true woken "$pid" "$before" # at the end of the old beat's time
+    kill -s KILL "$holder"
+    returns 0
 }
+
+woken() { [ "$(switches "$1")" != "$2" ]; }
 
 @test "wait --max-age of several exits 3 when one misses its beat" {
     hold_bg
