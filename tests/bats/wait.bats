@@ -75,7 +75,22 @@ wait_bg() {
     pid=$waiter returns 0
 }
 
+has_open() { for fd in "/proc/$1/fd"/*; do [ ! "$fd" -ef "$2" ] || return 0; done && false; }
+
 held_by_other() { [ "$F.holder" -ef "$F" ] && [ "$(readlink "$F.holder")" != "/proc/$1/fd/701" ]; }
+
+@test "wait exits 0 when the holder dies after the waiter's open, before it is watched" {
+    need strace
+    hold_bg
+    local holder=$pid
+    # With the signal to stop, the open is the last that the waiter does for now.
+    bg_logged strace -D -f -qqq -o /dev/null -P "$F" -e trace=openat -e inject=openat:signal=STOP "$P" wait -t 60 "$F"
+    until_true has_open "$pid" "$F"
+    kill -s KILL "$holder"
+    until_true ended "$holder"
+    kill -s CONT "$pid"
+    returns 0
+}
 
 @test "wait misses none of 200 hand-overs that take no time at all" {
     mkfifo "$F"
