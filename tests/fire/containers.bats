@@ -86,13 +86,14 @@ hold_inside() {
     done
 }
 
-@test "a stale link from a namespace names a PID that is somebody else here: check 1" {
+@test "a stale link from a namespace names a PID that is somebody else in another: check 1" {
     hold_inside
     end_holder
     until_true free "$F"
-    [ -h "$F.holder" ]
-    checks "$F"
-    ends 1
+    # Process 1 there too, with that very descriptor.
+    go_cmd "${inside[@]}" bash -c 'eval "exec ${1##*/}</dev/null"; shift; [ -e "$1.holder" ] || exit 99
+        "$2" check "$1"; echo $?; "$3" -ISE "$4" check "$1"; echo $?' bash "$(readlink "$F.holder")" "$F" "$P" "$PY" "$LIB"
+    ends 0 '' $'1\n1'
 }
 
 @test "on a read-only bind mount check, wait and hold answer as elsewhere: 0, 124, 75, then 1, 0, 0" {
