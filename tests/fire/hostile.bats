@@ -1,23 +1,32 @@
 #!/usr/bin/env bats
 # Hostile neighbours: what they can and cannot do.  procalive(7) says the same in words.
+# As root, some set fs.protected_symlinks or fs.protected_fifos, which are the whole machine's, for a moment.
 
 load ../bats/helper
 
 eval "$(declare -f teardown | sed '1s/teardown/end_recorded/')"
 teardown() {
-    local name
-    for name in "${!saved[@]}"; do sysctl -qw "$name=${saved[$name]}"; done
+    if [ "${saved-}" ]; then
+        sysctl -qw "$saved"
+        flock -u "$lock" # whoever else may have inherited the descriptor
+    fi
     end_recorded
 }
 
-# protect links|fifos VALUE: set fs.protected_*; teardown puts the old value back.
+# protect symlinks|fifos VALUE: set fs.protected_*, one of the two a test; teardown puts
+# the old value back.  Under a lock, or one run would keep what another has set.
 protect() {
-    local name=fs.protected_$1
+    local name=fs.protected_$1 file=/proc/sys/fs/protected_$1
     need_root
     need sysctl
-    declare -gA saved
-    [ -n "${saved[$name]-}" ] || saved[$name]=$(sysctl -n "$name")
-    sysctl -qw "$name=$2" 2>/dev/null || skip "$name cannot be set here"
+    need flock
+    [ -w "$file" ] || skip "$name cannot be set here"
+    if [ -z "${saved-}" ]; then
+        exec {lock}<"$file"
+        flock -w 100 "$lock"
+        saved=$name=$(sysctl -n "$name")
+    fi
+    sysctl -qw "$name=$2"
 }
 
 # sticky: as in /tmp, in a directory where anybody may make files.
