@@ -16,6 +16,7 @@ from fire_common import is_read, until
 
 import procalive
 
+pytestmark = pytest.mark.timeout(300)
 CONTENDERS = 16
 TURNS = 100
 TRIES = 50
@@ -29,30 +30,57 @@ def occupy(marker: Path) -> None:
     os.close(fd)
 
 
-def hold_what_others_replace(place: Path) -> None:
+class SlowLock:
+    """flock(2) with time between open and lock, in which others replace the FIFO.
+
+    For the first TURNS calls: all the time, it would hardly ever be quick enough.
+    `late`: the name led elsewhere when the lock had been taken, and so it will
+    for as long as the descriptor is open: not to be taken for a hold.
+    """
+
+    def __init__(self) -> None:
+        self.late = False
+        self._slow_calls = TURNS
+        self._flock, procalive._flock = procalive._flock, self
+
+    def __call__(self, fd: int, shared: bool, path: Path) -> bool:
+        if self._slow_calls:
+            self._slow_calls -= 1
+            time.sleep(0.002)
+        locked = self._flock(fd, shared, path)
+        try:
+            self.late = locked and not os.path.samestat(os.fstat(fd), os.lstat(path))
+        except FileNotFoundError:
+            self.late = locked
+        return locked
+
+
+def hold_what_others_replace(place: Path, lock: SlowLock | None) -> None:
     """The marker is the inode's: he who replaces a FIFO makes a second one."""
     for _ in range(TURNS):
         with procalive.hold(place / "f", timeout=None) as held:
+            assert not (lock and lock.late), "held what the name had left before the lock"
             occupy(place / str(os.fstat(held.fd).st_ino))
 
 
-def hold_and_unlink(place: Path) -> None:
+def hold_and_unlink(place: Path, lock: SlowLock | None) -> None:
     """As scripts do that tidy up their lock file: no second holder even so."""
     for _ in range(TURNS):
         with procalive.hold(place / "f", timeout=None):
+            assert not (lock and lock.late), "held what the name had left before the lock"
             occupy(place / "marker")
             os.unlink(place / "f")
 
 
 @contextlib.contextmanager
-def contenders(work: Callable[[Path], None], place: Path) -> Iterator[set[int]]:
-    """CONTENDERS processes at work, which all have to end with 0."""
+def contenders(work: Callable[[Path, SlowLock | None], None], place: Path) -> Iterator[set[int]]:
+    """CONTENDERS processes at work, every third slow to lock, which all have to end with 0."""
     pids = []
-    for _ in range(CONTENDERS):
+    for number in range(CONTENDERS):
         pids.append(os.fork())
         if pids[-1] == 0:
             try:
-                work(place)
+                work(place, None if number % 3 else SlowLock())
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
