@@ -28,6 +28,8 @@ from hypothesis.stateful import (
 
 import procalive
 
+# Examples, not seconds, are the measure: each starts processes, which a loaded machine does slowly.
+pytestmark = pytest.mark.timeout(7200 if LONG else 600)
 EXAMPLES = 2000 if LONG else 200
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
