@@ -146,7 +146,7 @@ CASES = {
     "bin/procalive check, dead": Case(["check", "F"], {1, 2}, program=LAUNCHER, whole=True),
     "bin/procalive check by Python, alive": Case(["check", "F", "F"], {0, 2}, held=True, program=LAUNCHER, whole=True),
     "bin/procalive who, alive": Case(["who", "F"], {0, 2}, held=True, program=LAUNCHER, whole=True),
-    "bin/procalive kill, alive": Case(["kill", "F"], {0, 2}, held=True, program=LAUNCHER, whole=True),
+    "bin/procalive kill, alive": Case(["kill", "F"], {0, 2}, held=True, program=LAUNCHER, whole=True, becomes=True),
     "bin/procalive wait, alive": Case(
         ["wait", "-t", "0.02", "F"], {124, 2}, held=True, program=LAUNCHER, whole=True, becomes=True
     ),
