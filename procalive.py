@@ -1015,17 +1015,22 @@ def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
     seen = {pid for holder in found for pid in (holder.pid, holder.keeps)}
     try:
         since = posix.lstat(_fsencode(path) + b".holder").st_mtime + 0.02  # starts are told to 10 ms
-        owners = _lock_owners(posix.stat(path))
-        return [pid for pid in owners if pid not in seen and _is_closed_to_us(pid) and _read_start(pid) <= since]
+        return [pid for pid in _lock_owners(posix.stat(path)) if pid not in seen and _is_hidden(pid, since)]
     except OSError:
         return []
 
 
-def _is_closed_to_us(pid: int) -> bool:
+def _is_hidden(pid: int, since: float) -> bool:
+    """Whether this process started by then, and does not show its descriptors."""
     try:
         posix.listdir(f"/proc/{pid}/fd")
     except PermissionError:
-        return True
+        try:
+            return _read_start(pid) <= since
+        except OSError:
+            return False  # ended
+    except OSError:
+        return False
     return False
 
 
@@ -1789,16 +1794,20 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
 def _locked_by(path: str, fd: int) -> Held:
     """The conflict where the caller itself reads the FIFO, and so shall not be named.
 
-    Raises Obstructed, where a look that finds no reader with the lock lies
-    between two that find the same process to have it: see _refuse_obstructed().
+    Raises Obstructed where a process is seen to have the lock, and none to read
+    with it, before and after.
     """
     found = posix.fstat(fd)
-    owners = _lock_owners(found)
-    holding = [holder for holder in _find_holders({_inode(found): path}) if holder.lock]
-    locker = _locker(found, owners) if owners and not holding else None
-    if locker and not _is_closed_to_us(locker) and _lock_owners(found) == owners:
-        raise Obstructed(path, locker)
-    return Held(path, holding)
+    locker = None
+    while True:
+        holding = [holder for holder in _find_holders({_inode(found): path}) if holder.lock]
+        if holding:
+            return Held(path, holding)
+        if locker:
+            raise Obstructed(path, locker)
+        locker = _locker(found, [])
+        if not locker:
+            return Held(path, [])
 
 
 class _Alarm(Exception):
