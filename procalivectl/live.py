@@ -236,9 +236,9 @@ def send(fifo: survey.Fifo, sig: int) -> str:
     """Signal the holder that was shown; what was done, in a line."""
     path = words.show(fifo.path)
     try:
-        # What was agreed to is this process, not whoever holds by now.
-        now = [holder.keeps or holder.pid for holder in procalive._mains(procalive.holders(fifo.path))]
-        if now != fifo.pids:
+        # What was agreed to are these processes, not whoever holds by now.
+        now = {holder.keeps or holder.pid for holder in procalive._mains(procalive.holders(fifo.path))}
+        if not now.issubset(fifo.pids):
             return f"{path}: another process holds it by now; nothing was sent"
         sent = procalive.kill(fifo.path, sig)
     except (procalive.ProcaliveError, OSError) as error:

@@ -53,6 +53,14 @@ def test_shared_holders_are_counted(place, hold):
     assert "shared ×2" in out  # noqa: RUF001
 
 
+def test_holders_are_always_in_the_same_order(place, hold):
+    pids = [hold(place / "job", options=("-s",)).pid for _ in range(3)]
+    holders = survey.Survey([str(place / "job")]).look()[0].readers
+    for holder, jitter in zip(holders, (2e-5, 1e-5, 0)):  # seconds: started at once, as the clock has it
+        holder.since = holders[2].since + jitter
+    assert [holder.pid for holder in survey._by_start(holders)] == sorted(pids)
+
+
 def test_a_keeper_is_shown_as_the_process_that_it_keeps(place, hold):
     job = hold(place / "job", "sleep", "602", options=("-o",))
     found = objects(str(place))["job"]

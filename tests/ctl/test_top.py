@@ -223,6 +223,24 @@ async def test_a_holder_that_came_since_is_not_signalled(place, hold):
     assert (second.poll(), held_by(place / "job")) == (None, [second.pid])
 
 
+async def test_of_several_holders_each_is_signalled_in_whatever_order_they_are_found(place, hold, monkeypatch):
+    jobs = [hold(place / "job", options=("-s",)) for _ in range(3)]
+    (agreed,) = survey.Survey([str(place)]).look()
+    real = procalive.holders
+    monkeypatch.setattr(procalive, "holders", lambda path: sorted(real(path), key=lambda holder: -holder.pid))
+    assert " sent to " in live.send(agreed, 15)
+    assert [job.wait(timeout=30) for job in jobs] == [-15] * 3
+
+
+async def test_those_that_are_left_of_the_holders_agreed_to_are_signalled(place, hold):
+    first, second = (hold(place / "job", options=("-s",)) for _ in range(2))
+    (agreed,) = survey.Survey([str(place)]).look()
+    first.kill()
+    first.wait()
+    assert live.send(agreed, 15) == f"{place}/job: SIGTERM sent to {second.pid}"
+    assert second.wait(timeout=30) == -15
+
+
 async def test_a_signal_that_is_not_permitted_is_said(place, hold, monkeypatch):
     hold(place / "job")
     (agreed,) = survey.Survey([str(place)]).look()
