@@ -177,7 +177,7 @@ class Top(App[int]):
     @on(events.Resize)
     def _resized(self) -> None:
         if self._written:  # not before the first look
-            self._show()
+            self.call_after_refresh(self._show)  # self.size is still the old one
 
     @on(Grid.HeadingClicked)
     def _heading_clicked(self, event: Grid.HeadingClicked) -> None:
