@@ -64,7 +64,8 @@ class Top(App[int]):
     #question { width: auto; max-width: 90%; height: auto; padding: 1 2; border: thick $error; background: $surface; }
     """
     BINDINGS = [
-        Binding("q", "quit", "Quit"),
+        Binding("q", "end(0)", "Quit"),
+        Binding("ctrl+c", f"end({128 + signal.SIGINT})", show=False, priority=True),  # not "copy", as in the filter
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("s", "sort", "Sort"),
         Binding("r", "reverse", "Reverse"),
@@ -93,6 +94,10 @@ class Top(App[int]):
         yield Footer()
 
     def on_mount(self) -> None:
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(sig) is not signal.SIG_IGN:  # nohup(1), and what else had its reason
+                # Not to end before the terminal is as it was.
+                asyncio.get_running_loop().add_signal_handler(sig, self.action_end, 128 + sig)
         self.set_interval(_TICK, self._tick)
         self._grid.focus()
         self._follow()
@@ -150,7 +155,7 @@ class Top(App[int]):
     def _show_summary(self) -> None:
         states = [fifo.state for fifo in self._fifos]
         counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
-        text = f"{len(states)} FIFO{'s' if len(states) > 1 else ''}: {', '.join(counts)}" if states else "no FIFO yet"
+        text = f"{len(states)} FIFO{'s' if len(states) > 1 else ''}: {'; '.join(counts)}" if states else "no FIFO yet"
         if self._filter:
             text += f"  [{len(self._rows)} match {words.show(self._filter)}]"
         self._write(self._summary, text)
@@ -184,6 +189,9 @@ class Top(App[int]):
         if event.name in _SORTABLE:
             self._sort = event.name
             self._show()
+
+    def action_end(self, status: int) -> None:
+        self.exit(return_code=status)
 
     def action_sort(self) -> None:
         self._sort = _SORTABLE[(_SORTABLE.index(self._sort) + 1) % len(_SORTABLE)]
@@ -295,4 +303,4 @@ def run(look: survey.Survey) -> int:
     if error is not None:
         words.say(words.error_line(error.error if isinstance(error, WorkerFailed) else error))
         return 2
-    return 0
+    return app.return_code or 0

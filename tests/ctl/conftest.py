@@ -124,6 +124,18 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
 
 
 @contextlib.contextmanager
+def locked_unread(path: Path) -> Iterator[None]:
+    """A FIFO whose write end carries the lock, and that nobody reads."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    fcntl.flock(writer, fcntl.LOCK_EX)
+    os.close(reader)
+    yield
+    os.close(writer)
+
+
+@contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
     """Permissions count: root is nobody for that time."""
     if os.geteuid():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ctl, in_terminal, invoke, unprivileged, until
+from conftest import ctl, in_terminal, invoke, locked_unread, unprivileged, until
 
 from procalivectl import survey
 
@@ -89,13 +88,8 @@ def test_a_reader_without_the_lock_is_a_stranger(place):
 
 
 def test_a_lock_without_a_reader_is_not_held(place):
-    os.mkfifo(place / "job")
-    reader = os.open(place / "job", os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(place / "job", os.O_WRONLY | os.O_NONBLOCK)
-    fcntl.flock(writer, fcntl.LOCK_EX)
-    os.close(reader)
-    found = objects(str(place / "job"))["job"]
-    os.close(writer)
+    with locked_unread(place / "job"):
+        found = objects(str(place / "job"))["job"]
     assert found["state"] == "locked, not held"
     assert f"locked by {os.getpid()}" in found["remark"]
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CTL, end, held_by, until
+from conftest import CTL, end, held_by, locked_unread, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -272,6 +273,31 @@ async def test_name_and_state_are_seen_at_any_width(place, hold, columns):
         assert max(len(line) for line in lines(pilot)) <= columns
 
 
+async def test_the_columns_follow_the_width_of_the_terminal(place, hold, monkeypatch):
+    monkeypatch.setattr(live, "_SLOWEST", 1e6)  # another look would mend it too
+    hold(place / "job")
+    async with top(place, size=(40, 20)) as pilot:
+        for columns in (160, 60, 120, 40):
+            await pilot.resize_terminal(columns, 20)
+            await becomes(pilot, lambda: ("WATCHERS" in lines(pilot)[0]) == (columns > 100))  # noqa: B023
+            assert max(len(line) for line in lines(pilot)) <= columns
+
+
+async def test_states_are_told_apart_in_the_summary(place, hold):
+    hold(place / "job")
+    with locked_unread(place / "other"):
+        async with top(place) as pilot:
+            assert text(pilot, "#summary") == "2 FIFOs: 1 held; 1 locked, not held"
+
+
+@pytest.mark.parametrize("keys", [("ctrl+c",), ("slash", "ctrl+c"), ("k", "ctrl+c")])
+async def test_ctrl_c_ends_it_with_130_wherever_the_focus_is(place, hold, keys):
+    hold(place / "job")
+    async with top(place) as pilot:
+        await pilot.press(*keys)
+        await becomes(pilot, lambda: pilot.app.return_code == 130)
+
+
 async def test_more_fifos_than_lines_can_be_scrolled_through(place):
     for number in range(40):
         os.mkfifo(place / f"job{number:02}")
@@ -324,6 +350,21 @@ async def test_in_a_terminal_it_shows_signals_and_quits_with_status_0(place, hol
     until(lambda: re.search(r"job +free", terminal("capture-pane", "-p")), "the row, free")
     terminal("send-keys", "q")
     until(lambda: "status 0" in terminal("capture-pane", "-p"), "its end")
+
+
+@pytest.mark.parametrize(("sig", "status"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
+async def test_in_a_terminal_a_signal_leaves_it_as_it_was(place, hold, terminal, sig, status):
+    hold(place / "job")
+    start(terminal, place, 60, f"env --default-signal={sig}")  # it may be ignored where the tests run
+    until(lambda: re.search(r"job +held", terminal("capture-pane", "-p")), "the row")
+    shell, device = terminal("display", "-p", "#{pane_pid} #{pane_tty}").split()
+    child = Path(f"/proc/{shell}/task/{shell}/children").read_text()
+    os.kill(int(child), getattr(signal, f"SIG{sig}"))
+    until(lambda: "status" in terminal("capture-pane", "-p"), "its end")
+    assert terminal("capture-pane", "-p").split() == ["status", str(status)]
+    assert terminal("display", "-p", "#{alternate_on}#{mouse_any_flag}#{cursor_flag}") == "001\n"
+    modes = subprocess.run(["stty", "-F", device, "-a"], capture_output=True, text=True, check=True).stdout.split()
+    assert {"isig", "icanon", "echo"} <= set(modes)
 
 
 async def test_in_a_terminal_a_crash_leaves_one_line_and_status_2(terminal):
