@@ -69,6 +69,11 @@ class Fifo:
         return [holder.keeps or holder.pid for holder in self.mains]
 
     @property
+    def seen(self) -> bool:
+        """Whether its processes could be: else there is no telling how many there are."""
+        return self.alive is False or bool(self.readers)
+
+    @property
     def alive(self) -> bool | None:
         """What `check` would say; None where it cannot tell."""
         return None if self.state == UNKNOWN else self.state in ALIVE
@@ -98,14 +103,14 @@ class Fifo:
         return {
             "fifo": self.path,
             "state": self.state,
-            "pids": self.pids,
+            "pids": self.pids if self.seen else None,
             "user": self.mains[0].user if self.mains else None,
             "held_for": self.held_for(now),
             "beat_age": self.beat_age(now),
-            "watchers": self.watchers,
+            "watchers": self.watchers if self.seen else None,
             "command": self.command,
             "remark": self.remark,
-            "holders": [holder.as_dict() for holder in self.readers],
+            "holders": [holder.as_dict() for holder in self.readers] if self.seen else None,
         }
 
 
@@ -269,7 +274,7 @@ def _judge(fifo: Fifo, max_age: float | None) -> None:
     elif fifo.readers:
         fifo.state = STRANGER
     elif fifo.ours or fifo.named:
-        _probe(fifo)
+        _probe(fifo, max_age)
     elif os.geteuid() == 0:
         fifo.state = FREE
     else:
@@ -285,7 +290,7 @@ def _held(fifo: Fifo, max_age: float | None) -> str:
     return SHARED if shared else HELD
 
 
-def _probe(fifo: Fifo) -> None:
+def _probe(fifo: Fifo, max_age: float | None) -> None:
     """No reader was seen: only the kernel's answer to an open tells free from unseen."""
     try:
         alive = procalive._probe(fifo.path) is not None
@@ -297,5 +302,5 @@ def _probe(fifo: Fifo) -> None:
         fifo.state = LOCKED if fifo.lock else FREE
         fifo.remark = f"locked by {owner or 'a process that cannot be seen'}" if fifo.lock else ""
         return
-    fifo.state = HELD if fifo.lock else UNKNOWN
+    fifo.state = _held(fifo, max_age) if fifo.lock else UNKNOWN
     fifo.remark = f"taken by {owner}, of which you may not see more" if owner else "read by a process you may not see"

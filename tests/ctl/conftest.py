@@ -135,6 +135,9 @@ def locked_unread(path: Path) -> Iterator[None]:
     os.close(writer)
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="not root: no process that could not be seen")
+
+
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
     """Permissions count: root is nobody for that time."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ctl, in_terminal, invoke, locked_unread, unprivileged, until
+from conftest import ctl, in_terminal, invoke, locked_unread, needs_root, unprivileged, until
 
 from procalivectl import survey
 
@@ -78,6 +78,23 @@ def test_a_held_fifo_is_stale_when_its_beat_is_too_old(place, hold):
     os.utime(place / "job", (1, 1))
     assert state(place / "job", "--max-age", "5m") == "stale"
     assert state(place / "job") == "held"
+
+
+def test_whoever_cannot_see_the_holder_sees_that_it_is_stale(place, hold):
+    os.chmod(place, 0o755)
+    hold(place / "job", options=("-m", "0666"))
+    os.utime(place / "job", (1, 1))
+    with unprivileged():
+        assert (state(place / "job"), state(place / "job", "--max-age", "5m")) == ("held", "stale")
+
+
+@needs_root
+def test_processes_that_cannot_be_seen_are_null_and_not_none(place, hold):
+    os.chmod(place, 0o755)
+    hold(place / "job", options=("-m", "0666"))
+    with unprivileged():
+        found = objects(str(place / "job"))["job"]
+    assert (found["state"], found["pids"], found["watchers"], found["holders"]) == ("held", None, None, None)
 
 
 def test_a_reader_without_the_lock_is_a_stranger(place):
