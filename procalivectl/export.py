@@ -1,16 +1,20 @@
 """export: what is held, as metrics for Prometheus.
 
-What cannot be told has no procalive_alive at all: "unknown" is not "dead".
+What cannot be told has no sample at all: "unknown" is neither "dead" nor "none".
 """
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
 from procalivectl import survey, words
@@ -29,6 +33,7 @@ class Collector:
 
     def __init__(self, look: survey.Survey) -> None:
         self._look = look
+        self.found: list[survey.Fifo] = []  # by the last look
         self._one = threading.Lock()  # the server has a thread for each scrape
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -37,13 +42,15 @@ class Collector:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         with self._one:
-            fifos = self._look.look()
+            self.found = self._look.look()
+            # By label: with two samples for one, node_exporter drops the metric.
+            labelled = {words.show(words.absolute(fifo.path)): fifo for fifo in self.found}
         families = {name: _family(name) for name in _HELP}
         now = time.time()
-        for fifo in fifos:
+        for label, fifo in labelled.items():
             for name, value in _values(fifo, now).items():
                 if value is not None:
-                    families[name].add_metric([words.show(words.absolute(fifo.path))], value)
+                    families[name].add_metric([label], value)
         yield from families.values()
 
 
@@ -52,34 +59,70 @@ def _family(name: str) -> GaugeMetricFamily:
 
 
 def _values(fifo: survey.Fifo, now: float) -> dict[str, float | None]:
-    known = fifo.alive is not None
     return {
-        "procalive_alive": float(bool(fifo.alive)) if known else None,
-        "procalive_holders": float(len(fifo.readers)) if known else None,
+        "procalive_alive": None if fifo.alive is None else float(fifo.alive),
+        "procalive_holders": float(len(fifo.readers)) if fifo.seen else None,
         "procalive_held_seconds": fifo.held_for(now),
         "procalive_beat_age_seconds": fifo.beat_age(now),
-        "procalive_waiters": float(len(fifo.watchers)) if known else None,
+        "procalive_waiters": float(len(fifo.watchers)) if fifo.seen else None,
     }
 
 
 def run(look: survey.Survey, textfile: str | None, listen: str | None) -> int:
-    registry = CollectorRegistry()
-    registry.register(Collector(look))
+    collector, registry = Collector(look), CollectorRegistry()
+    registry.register(collector)
+    address = None if listen is None else _address(listen)
+    metrics = generate_latest(registry)
+    status = survey.complain(collector.found)
     if textfile is not None:
-        write_to_textfile(textfile, registry)
-    if listen is not None:
-        _serve(registry, *_address(listen))
-    if textfile is None and listen is None:
-        sys.stdout.write(generate_latest(registry).decode())
-    return 0
+        _write(textfile, metrics)
+    elif address is None:
+        sys.stdout.write(metrics.decode())
+    if address is not None:
+        _serve(registry, *address)
+    return status
+
+
+def _write(textfile: str, metrics: bytes) -> None:
+    try:
+        _replace(os.path.realpath(textfile), metrics)
+    except OSError as error:
+        error.filename = textfile  # and not another that nobody named
+        raise
+
+
+def _replace(file: str, metrics: bytes) -> None:
+    """At one blow: whoever reads it meanwhile gets the old one or the new one."""
+    old = os.stat(file) if os.path.exists(file) else None
+    if old and not stat.S_ISREG(old.st_mode):
+        raise OSError(None, "not a regular file", file)
+    fd, temporary = tempfile.mkstemp(prefix=".procalivectl.", dir=os.path.dirname(file))
+    try:
+        with open(fd, "wb") as out:
+            _take_over(fd, old)
+            out.write(metrics)
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _take_over(fd: int, old: os.stat_result | None) -> None:
+    """Owner and mode; a new file is for all to read, for node_exporter is a user of its own."""
+    if old:
+        try:
+            os.fchown(fd, old.st_uid, old.st_gid)
+        except PermissionError:
+            pass  # only root gives files away
+    os.fchmod(fd, stat.S_IMODE(old.st_mode) if old else 0o644)
 
 
 def _address(listen: str) -> tuple[str, int]:
     """HOST:PORT, [V6]:PORT, :PORT or PORT.  Loopback unless a host is named."""
-    host, _, port = listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+    match = re.fullmatch(r"(?:(\[.+\]|[^][]*):)?([0-9]{1,5})", listen)
+    if not match or int(match[2]) > 65535:
         raise OSError(None, "not an address (PORT or HOST:PORT)", listen)
-    return host.strip("[]") or "127.0.0.1", int(port)
+    return (match[1] or "").strip("[]") or "127.0.0.1", int(match[2])
 
 
 def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
@@ -87,5 +130,6 @@ def _serve(registry: CollectorRegistry, host: str, port: int) -> None:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), f"{host}:{port}") from None
-    words.say(f"metrics on http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics")
+    bound = str(server.server_address[0])  # "*" is no host that could be asked
+    words.say(f"metrics on http://{f'[{bound}]' if ':' in bound else bound}:{server.server_port}/metrics")
     thread.join()

@@ -25,15 +25,7 @@ def run(look: survey.Survey, as_json: bool) -> int:
         _print_table(fifos)
     else:
         words.say(f"no FIFO of procalive's in {', '.join(map(words.show, look.paths))}")
-    return _complain(fifos)
-
-
-def _complain(fifos: Sequence[survey.Fifo]) -> int:
-    """Whatever was named and cannot be told is an error, as for `procalive check`."""
-    bad = [fifo for fifo in fifos if fifo.named and fifo.state == survey.UNKNOWN]
-    for fifo in bad:
-        words.say(f"{words.show(fifo.path)}: {fifo.remark}")
-    return 2 if bad else 0
+    return survey.complain(fifos)
 
 
 def _print_table(fifos: Sequence[survey.Fifo]) -> None:

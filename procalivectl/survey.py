@@ -192,6 +192,14 @@ class Survey:
             yield from self._walk(entry.path, depth - 1, device)
 
 
+def complain(fifos: Sequence[Fifo]) -> int:
+    """Whatever was named and cannot be told is an error, as for `procalive check`; the status."""
+    bad = [fifo for fifo in fifos if fifo.named and fifo.state == UNKNOWN]
+    for fifo in bad:
+        words.say(f"{words.show(fifo.path)}: {fifo.remark}")
+    return 2 if bad else 0
+
+
 def _fifo(path: str, found: os.stat_result, named: bool) -> Fifo:
     linked = os.path.islink(path + ".holder")
     return Fifo(path, named, (found.st_dev, found.st_ino), beat=found.st_mtime, linked=linked)

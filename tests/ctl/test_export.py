@@ -6,13 +6,14 @@ import json
 import os
 import re
 import socket
+import stat
 import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import CTL, TOP, ctl, invoke, until
+from conftest import CTL, TOP, ctl, invoke, needs_root, unprivileged, until
 
 ALERTS = TOP / "procalivectl/alerts"
 
@@ -59,9 +60,26 @@ def test_a_free_or_missing_fifo_is_0_and_not_absent(place):
     assert "held_seconds/free" not in found
 
 
-def test_what_cannot_be_told_is_absent_and_never_0(place):
+def test_what_cannot_be_told_is_absent_and_never_0_but_said(place, hold):
     (place / "file").touch()
-    assert exported(str(place / "file")) == {}
+    hold(place / "job")
+    done = ctl("export", str(place / "file"), str(place / "job"))
+    assert (done.returncode, done.stderr) == (2, f"procalivectl: {place}/file: not a FIFO\n")
+    assert {name.partition("/")[2] for name in metrics(done.stdout)} == {"job"}
+
+
+@needs_root
+def test_a_fifo_held_by_who_cannot_be_seen_has_no_count_of_holders(place, hold):
+    os.chmod(place, 0o755)
+    hold(place / "job", options=("-m", "0666"))
+    with unprivileged():
+        assert set(exported(str(place / "job"))) == {"alive/job", "beat_age_seconds/job"}
+
+
+def test_a_fifo_named_twice_is_one_sample(place, hold):
+    hold(place / "job")
+    for paths in (("job", "./job", f"{place}/job"), (".", str(place))):
+        assert ctl("export", *paths, cwd=place).stdout.count("procalive_alive{") == 1
 
 
 def test_waiters_are_counted(place, hold, spawn):
@@ -88,6 +106,71 @@ def test_a_textfile_is_replaced_at_once_and_nothing_is_left(place, hold):
     assert metrics(file.read_text())["alive/job"] == 1
     assert file.stat().st_ino != before  # renamed over, not written into
     assert [path.name for path in place.glob("out*")] == ["out.prom"]
+
+
+def test_a_textfile_is_written_though_a_path_cannot_be_told(place):
+    (place / "file").touch()
+    done = ctl("export", "--textfile", str(place / "out.prom"), str(place / "file"), str(place / "job"))
+    assert (done.returncode, done.stderr) == (2, f"procalivectl: {place}/file: not a FIFO\n")
+    assert metrics((place / "out.prom").read_text()) == {"alive/job": 0, "holders/job": 0, "waiters/job": 0}
+
+
+def test_a_new_textfile_can_be_read_by_all_and_an_old_one_keeps_owner_and_mode(place):
+    file = place / "out.prom"
+    assert ctl("export", "--textfile", str(file), str(place / "job"), umask=0o077).returncode == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65533)
+    before = file.stat()
+    assert ctl("export", "--textfile", str(file), str(place / "job")).returncode == 0
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_a_link_to_a_textfile_stays_one(place):
+    (place / "link").symlink_to("out.prom")
+    assert invoke("export", "--textfile", str(place / "link"), str(place / "job"))[0] == 0
+    assert (place / "link").is_symlink()
+    assert metrics((place / "out.prom").read_text())["alive/job"] == 0
+
+
+def test_what_is_no_regular_file_is_not_replaced_and_the_error_names_it(place):
+    os.mkfifo(place / "fifo")
+    (place / "directory").mkdir()
+    (place / "link").symlink_to("fifo")
+    for name in ("fifo", "directory", "link"):
+        before = os.lstat(place / name)
+        done = ctl("export", "--textfile", name, str(place / "job"), cwd=place)
+        assert (done.returncode, done.stderr) == (2, f"procalivectl: {name}: not a regular file\n")
+        assert os.lstat(place / name).st_ino == before.st_ino
+    assert sorted(path.name for path in place.iterdir()) == ["directory", "fifo", "link"]
+
+
+def test_a_textfile_that_cannot_be_written_is_named_and_nothing_is_left(place):
+    (place / "out.prom").write_text("old")
+    limit = ["sh", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limit, *CTL, "export", "--textfile", "out.prom", "job"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "procalivectl: out.prom: File too large\n")
+    assert [(path.name, path.read_text()) for path in place.iterdir()] == [("out.prom", "old")]
+
+
+@pytest.mark.parametrize("listen", ["[::1:0", "::1]:0", "[]:0", "127.0.0.1:65536", "127.0.0.1:", "1:²"])
+def test_what_is_no_address_is_refused(listen):
+    done = ctl("export", "--listen", listen)
+    assert (done.returncode, done.stderr) == (2, f"procalivectl: {listen}: not an address (PORT or HOST:PORT)\n")
+
+
+def test_the_url_told_is_of_the_address_listened_on(place, spawn):
+    server = spawn(*CTL, "export", "--listen", "localhost:0", str(place / "job"), stderr=subprocess.PIPE, text=True)
+    url = re.search(r"http://(127\.0\.0\.1|\[::1\]):\d+/metrics", server.stderr.readline())
+    assert metrics(fetch(url.group()))["alive/job"] == 0
 
 
 def test_listen_is_on_loopback_and_looks_anew_each_time(place, hold, serve):
