@@ -41,15 +41,19 @@ def _complete_fifo(incomplete: str) -> Iterator[str]:
         return
     for name in names:
         path = prefix + name
-        if name.startswith(start) and (stat.S_ISFIFO(_mode(path)) or os.path.isdir(path)):
-            yield path + "/" if os.path.isdir(path) else path
+        if not name.startswith(start) or words.show(name) != name:
+            continue  # a shell would take it for another name, or for two
+        if os.path.isdir(path):
+            yield path + "/"
+        elif _is_fifo(path):
+            yield path
 
 
-def _mode(path: str) -> int:
+def _is_fifo(path: str) -> bool:
     try:
-        return os.stat(path).st_mode
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
     except OSError:
-        return 0
+        return False
 
 
 Paths = Annotated[

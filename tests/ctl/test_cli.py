@@ -106,6 +106,17 @@ def test_completion_offers_fifos_and_directories(place):
     assert done.stdout.split() == [f"{place}/fidir/", f"{place}/fifo"]
 
 
+def test_completion_offers_no_holder_link_and_no_name_that_a_shell_would_misread(place, hold):
+    hold(place / "job")
+    (place / "job.d").mkdir()
+    (place / "job.link").symlink_to("job.d")
+    for name in ("job\nb", "job\udcff"):
+        os.mkfifo(place / name)
+    words = {"COMP_WORDS": f"procalivectl doctor {place}/jo", "COMP_CWORD": "2"}
+    done = ctl(env=os.environ | words | {"_PROCALIVECTL_COMPLETE": "complete_bash"})
+    assert done.stdout.splitlines() == [f"{place}/job", f"{place}/job.d/", f"{place}/job.link/"]
+
+
 def test_completion_scripts_are_printed_for_the_shells():
     for shell in ("bash", "zsh", "fish"):
         assert "_PROCALIVECTL_COMPLETE" in ctl(env=os.environ | {"_PROCALIVECTL_COMPLETE": f"source_{shell}"}).stdout
