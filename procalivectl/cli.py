@@ -32,7 +32,7 @@ def _seconds(text: str) -> float:
 
 
 def _complete_fifo(incomplete: str) -> Iterator[str]:
-    """FIFOs and directories: what the verbs take."""
+    """FIFOs and directories: what the verbs take.  Holder links are neither."""
     start = os.path.basename(incomplete)
     prefix = incomplete[: len(incomplete) - len(start)]
     try:
@@ -133,14 +133,14 @@ def export(
 
 def all_terminals() -> bool:
     """Textual reads standard input and writes standard error; output belongs to a screen too."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def main(argv: Optional[list[str]] = None) -> int:
     """The exit status.  Every failure is one line, never a traceback."""
     try:
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None and hasattr(stream, "reconfigure"):
+            if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
         status: Any = app(args=argv, prog_name="procalivectl", standalone_mode=False)
         sys.stdout.flush()
@@ -152,6 +152,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains at its end
         return _BROKEN_PIPE
+    except ModuleNotFoundError:
+        raise  # a library of the extra: __main__ tells which
     except Exception as error:
         # Typer's usage errors share no public class but all have this method.
         usage = getattr(error, "format_message", None)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,13 @@ def invoke(*args: str) -> tuple[int, str]:
     return result.return_value, result.stdout
 
 
-def in_terminal(*args: str, columns: int, **environ: str) -> str:
+def in_terminal(*args: str, columns: int, program: Sequence[str] = CTL, **environ: str) -> str:
     """What procalivectl writes on a terminal of that width."""
     terminal, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
     env = inherited | {"TERM": "xterm-256color"} | environ
-    with subprocess.Popen([*CTL, *args], stdin=slave, stdout=slave, stderr=slave, env=env):
+    with subprocess.Popen([*program, *args], stdin=slave, stdout=slave, stderr=slave, env=env):
         os.close(slave)
         written = b""
         with contextlib.suppress(OSError):  # EIO: everybody has closed it

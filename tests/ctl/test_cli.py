@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import CTL, TOP, ctl, until
+from conftest import CTL, TOP, ctl, in_terminal, until
 
 import procalive
 from procalivectl import cli, survey
+from procalivectl.__main__ import LIBRARIES
 
 VERBS = ("ls", "top", "doctor", "export")
 
@@ -56,6 +59,95 @@ def test_without_the_extra_one_line_tells_the_command_and_ends_2():
     done = subprocess.run([sys.executable, "-S", CTL[1], "ls"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert only_line(done).endswith(f"-m pip install '{TOP}[ctl]'")
+
+
+@pytest.mark.parametrize(("verb", "missing"), [("export", "prometheus_client"), ("top", "textual")])
+def test_with_a_part_of_the_extra_a_verb_names_what_it_lacks(place, verb, missing):
+    program = f"import sys; sys.modules[{missing!r}] = None; sys.path.insert(0, {str(TOP)!r})"
+    program += "; from procalivectl.__main__ import main; sys.exit(main())"
+    out = in_terminal(verb, str(place), columns=80, program=[sys.executable, "-c", program])
+    assert out == f"procalivectl: {missing} is not installed; install it with: {install_command(f'{TOP}[ctl]')}\r\n"
+
+
+def install_command(*what: str) -> str:
+    return shlex.join([sys.executable, "-m", "pip", "install", *what])
+
+
+def test_after_make_install_the_command_puts_the_libraries_where_they_are_found(place):
+    if not shutil.which("make"):
+        pytest.skip("make is not here")
+    subprocess.run(["make", "-s", "-C", TOP, "install", f"PREFIX={place}"], check=True, capture_output=True)
+    installed = [sys.executable, "-S", place / "bin/procalivectl", "--version"]
+    said = only_line(subprocess.run(installed, capture_output=True, text=True, check=False))
+    target = ("--upgrade", "--target", f"{place}/share/procalive", *LIBRARIES)
+    assert said == f"typer is not installed; install it with: {install_command(*target)}"
+    (place / "share/procalive/typer.py").write_text("raise SystemExit('found')")
+    assert subprocess.run(installed, capture_output=True, text=True, check=False).stderr == "found\n"
+
+
+def test_the_libraries_named_are_those_of_the_extra():
+    words = ", ".join(f'"{library}"' for library in LIBRARIES)
+    assert f"ctl = [{words}]" in (TOP / "pyproject.toml").read_text()
+
+
+@pytest.fixture(scope="session")
+def lowest(pytestconfig: pytest.Config) -> dict[str, str]:
+    """The environment of a Python that has the oldest libraries allowed, and no others."""
+    pins = [library.replace(">=", "==") for library in LIBRARIES]
+    name = "-".join(["lowest", sys.implementation.cache_tag, *pins])
+    directory = Path(pytestconfig.cache.mkdir(name))  # type: ignore[union-attr]
+    if not (directory / "done").exists():
+        pip = [sys.executable, "-m", "pip", "-q", "install", "--upgrade", "--target", directory, *pins]
+        try:
+            subprocess.run(pip, check=True, capture_output=True, timeout=300)
+        except (OSError, subprocess.SubprocessError):
+            pytest.skip(f"{' '.join(pins)} cannot be had")
+        (directory / "done").touch()
+    return os.environ | {"PYTHONPATH": f"{directory}:{TOP}"}
+
+
+@pytest.mark.timeout(360)
+def test_the_oldest_libraries_allowed_will_do(place, lowest):
+    os.mkfifo(place / "job")
+
+    def run(*args: str) -> str:
+        done = subprocess.run([sys.executable, "-S", *args], env=lowest, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.stdout
+
+    assert "free" in run(CTL[1], "ls", "--max-age", "5m", str(place / "job"))
+    assert "procalive_alive" in run(CTL[1], "export", str(place / "job"))
+    assert "held by nobody" in run(CTL[1], "doctor", str(place / "job"))
+    assert "--max-age" in run(CTL[1], "ls", "-h")
+    assert run("-c", TOP_AND_QUIT, str(place / "job")) == "1 FIFO: 1 free\n"
+
+
+TOP_AND_QUIT = """
+import asyncio, sys
+from procalivectl import live, survey
+
+async def main():
+    app = live.Top(survey.Survey(sys.argv[1:]))
+    async with app.run_test() as pilot:
+        while not app._written:
+            await pilot.pause(0.02)
+        await pilot.resize_terminal(60, 20)
+        print(app._written[app._summary])
+        await pilot.press("ctrl+c")
+    assert app.return_code == 130
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_no_status(place, closed):
+    (place / "file").touch()
+    for path, status in (("job", 0), ("file", 2)):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *CTL]
+        done = subprocess.run([*shell, "ls", path], cwd=place, capture_output=True, text=True, check=False)
+        said = "" if status == 0 or "2>" in closed else "procalivectl: file: not a FIFO\n"
+        assert (done.returncode, done.stderr) == (status, said)
 
 
 def test_without_its_package_it_says_so_and_ends_2(place):
