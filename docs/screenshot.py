@@ -1,27 +1,38 @@
-"""Make docs/top.svg anew: real FIFOs and holders, Textual's own SVG export.
+"""Make the pictures in docs/ anew: real FIFOs and holders, the program's real output.
 
     python docs/screenshot.py [SECONDS]
 
-It watches for that long first (300), so that the timeline has something to
-show.
+It watches for that long first (300), so that the timeline of `top` has
+something to show.  All of it runs in namespaces of its own (unshare(1)), so
+that /run has nothing else, and nothing is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import io
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
-import tempfile
+import termios
 import time
+
+from rich.console import Console
+from rich.text import Text
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TOP)
 
 from procalivectl import live, survey  # noqa: E402
 
-_SIZE = (120, 20)
+_PROCALIVE = os.path.join(TOP, "bin/procalive")
+_DIRECTORY = "/run"
+_TOP_SIZE = (120, 20)
+_COLUMNS = 100
 # What each job does: the name of FIFO and script, options of hold, the script.
 _JOBS = (
     ("backup", "", "while touch -c $PROCALIVE_FIFO; do sleep 7; done"),
@@ -32,51 +43,78 @@ _JOBS = (
 )
 
 
-def start_jobs(directory: str) -> list[subprocess.Popen[bytes]]:
-    hold = os.path.join(TOP, "bin/procalive")
-
-    def start(*command: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, cwd=directory, start_new_session=True)
-
-    jobs = []
+def start_jobs() -> None:
+    """They end with the PID namespace."""
     for name, options, script in _JOBS:
-        with open(f"{directory}/{name}.sh", "w") as file:
+        with open(f"{name}.sh", "w") as file:
             file.write(script)
-        jobs.append(start(hold, "hold", *options.split(), f"{name}.fifo", "sh", f"{name}.sh"))
-        while not os.path.islink(f"{directory}/{name}.fifo.holder"):
+        subprocess.Popen([_PROCALIVE, "hold", *options.split(), f"{name}.fifo", "sh", f"{name}.sh"])
+        while not os.path.islink(f"{name}.fifo.holder"):
             time.sleep(0.02)
-    jobs.append(start(hold, "wait", "backup.fifo"))
+    subprocess.Popen([_PROCALIVE, "wait", "backup.fifo"])
     # Held for a while, free for a while, over and over.
-    jobs.append(start("sh", "-c", f"while :; do {hold} hold report.fifo sleep 35; sleep 45; done"))
-    return jobs
+    subprocess.Popen(["sh", "-c", f"while :; do {_PROCALIVE} hold report.fifo sleep 35; sleep 45; done"])
 
 
-async def picture(directory: str, seconds: float) -> str:
-    app = live.Top(survey.Survey([os.path.relpath(directory)], max_age=60.0))
-    async with app.run_test(size=_SIZE) as pilot:
+def start_stranger() -> None:
+    """What doctor finds: the job has ended, and something reads on without the lock."""
+    subprocess.run([_PROCALIVE, "hold", "notes.fifo", "true"], check=True)
+    subprocess.Popen(["tail", "-f", "notes.fifo"], stdin=subprocess.DEVNULL)
+    os.close(os.open("notes.fifo", os.O_WRONLY))  # which sleeps until it reads
+
+
+async def picture_of_top(seconds: float) -> str:
+    app = live.Top(survey.Survey(max_age=60.0))
+    async with app.run_test(size=_TOP_SIZE) as pilot:
         await asyncio.sleep(seconds)
         app._tick()
         await pilot.pause()
-        return app.export_screenshot(title=f"procalivectl top --max-age 60s {os.path.relpath(directory)}")
+        return app.export_screenshot(title="procalivectl top --max-age 60s")
+
+
+def picture(*args: str) -> str:
+    """What procalivectl writes on a terminal, drawn by Rich."""
+    console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(written(*args).replace("\r\n", "\n").rstrip()))
+    return console.export_svg(title=" ".join(["procalivectl", *args]))
+
+
+def written(*args: str) -> str:
+    terminal, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, _COLUMNS, 0, 0))
+    env = {"TERM": "xterm-256color", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}  # nothing of this machine's user
+    program = [sys.executable, os.path.join(TOP, "bin/procalivectl"), *args]
+    with subprocess.Popen(program, stdin=slave, stdout=slave, stderr=slave, env=env):
+        os.close(slave)
+        out = b""
+        try:
+            while chunk := os.read(terminal, 65536):
+                out += chunk
+        except OSError:
+            pass  # EIO: everybody has closed it
+    return out.decode()
+
+
+def save(name: str, svg: str) -> None:
+    # The picture shall load nothing from elsewhere: any monospaced font will do.
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)  # some viewers trim even no-break spaces
+    with open(os.path.join(TOP, "docs", name), "w") as file:
+        file.write(svg)
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 300.0
-    with tempfile.TemporaryDirectory() as above:
-        directory = os.path.join(above, "jobs")
-        os.mkdir(directory)
-        os.chdir(above)
-        jobs = start_jobs(directory)
-        try:
-            svg = asyncio.run(picture(directory, seconds))
-        finally:
-            for job in jobs:
-                os.killpg(job.pid, 9)
-                job.wait()
-    # The picture shall load nothing from elsewhere: any monospaced font will do.
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code", "monospace")
-    with open(os.path.join(TOP, "docs/top.svg"), "w") as file:
-        file.write(svg)
+    seconds = sys.argv[1] if len(sys.argv) > 1 else "300"
+    if sys.argv[2:] != ["inside"]:
+        alone = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        os.execvp("unshare", [*alone, sys.executable, os.path.abspath(__file__), seconds, "inside"])
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", _DIRECTORY], check=True)
+    os.chdir(_DIRECTORY)
+    start_jobs()
+    save("top.svg", asyncio.run(picture_of_top(float(seconds))))
+    start_stranger()
+    save("ls.svg", picture("ls", "--max-age", "60s"))
+    save("doctor.svg", picture("doctor", "/run/notes.fifo"))
 
 
 if __name__ == "__main__":
