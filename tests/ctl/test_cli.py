@@ -95,14 +95,14 @@ def lowest(pytestconfig: pytest.Config) -> dict[str, str]:
     """The environment of a Python that has the oldest libraries allowed, and no others."""
     pins = [library.replace(">=", "==") for library in LIBRARIES]
     name = "-".join(["lowest", sys.implementation.cache_tag, *pins])
-    directory = Path(pytestconfig.cache.mkdir(name))  # type: ignore[union-attr]
-    if not (directory / "done").exists():
-        pip = [sys.executable, "-m", "pip", "-q", "install", "--upgrade", "--target", directory, *pins]
-        try:
+    try:
+        directory = Path(pytestconfig.cache.mkdir(name))  # type: ignore[union-attr]
+        if not (directory / "done").exists():
+            pip = [sys.executable, "-m", "pip", "-q", "install", "--upgrade", "--target", directory, *pins]
             subprocess.run(pip, check=True, capture_output=True, timeout=300)
-        except (OSError, subprocess.SubprocessError):
-            pytest.skip(f"{' '.join(pins)} cannot be had")
-        (directory / "done").touch()
+            (directory / "done").touch()
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip(f"{' '.join(pins)} cannot be had")
     return os.environ | {"PYTHONPATH": f"{directory}:{TOP}"}
 
 
