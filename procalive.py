@@ -1023,14 +1023,12 @@ def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
 def _is_hidden(pid: int, since: float) -> bool:
     """Whether this process started by then, and does not show its descriptors."""
     try:
-        posix.listdir(f"/proc/{pid}/fd")
+        if _read_start(pid) <= since:
+            posix.listdir(f"/proc/{pid}/fd")
     except PermissionError:
-        try:
-            return _read_start(pid) <= since
-        except OSError:
-            return False  # ended
+        return True
     except OSError:
-        return False
+        pass  # ended
     return False
 
 
