@@ -754,8 +754,8 @@ class Holder:
         self.uid, self._caller, self._parent = _read_status(pid)
         self.since = _read_start(pid)
         self.command = _read_command(pid)
-        kept = _read_kept(pid) if self.command[:2] == ["procalive", "keep"] else []
-        self._keeper = bool(kept)  # once the job has ended, it is a holder like any
+        kept = _read_kept(pid) if self.command[:2] == ["procalive", "keep"] else [_ENDED]
+        self._keeper = set(kept) != {_ENDED}  # once the job has ended, it is a holder like any
         self.keeps = _believed(kept, self._caller)
 
     def _with(self, **facts: Any) -> Holder:
@@ -816,9 +816,15 @@ def _read_command(pid: int) -> list[str]:
     return [_fsdecode(word) for word in words] if words[0] else [_name_of(pid)]
 
 
+_ENDED, _CANNOT_TELL = -1, 0  # what the kernel, too, has in the place of a PID
+
+
 def _read_kept(pid: int) -> list[int]:
-    """The processes that its pidfds stand for: 0 in a PID namespace that we do
-    not see into, and none that has ended (-1)."""
+    """The processes that its pidfds stand for: proc_pid_fdinfo(5).
+
+    _ENDED is one that was reaped; _CANNOT_TELL one in a PID namespace that we do
+    not see into, and any descriptor that cannot be looked at.
+    """
     kept = []
     for fd in _open_files(str(pid)):
         try:
@@ -826,7 +832,8 @@ def _read_kept(pid: int) -> list[int]:
             kept += [int(info.partition(b"\nPid:")[2].split()[0])] if b"\nPid:" in info else []
         except OSError as error:
             _pass_over(error)
-    return [one for one in kept if one >= 0]
+            kept.append(_CANNOT_TELL)
+    return kept
 
 
 def _believed(kept: list[int], caller: int) -> int | None:
@@ -836,9 +843,9 @@ def _believed(kept: list[int], caller: int) -> int | None:
     another user's `kill` at a process by posing as its keeper, not by the
     effective user of a set-user-ID program either.
     """
-    for pid in filter(None, kept):
+    for pid in kept:
         try:
-            if caller in (0, posix.geteuid(), _read_status(pid)[0]):
+            if pid > 0 and caller in (0, posix.geteuid(), _read_status(pid)[0]):
                 return pid
         except OSError as error:
             _pass_over(error)
@@ -1205,16 +1212,11 @@ def _signal(path: Path, sig: int, all: bool, watch: _Watch, spare: Iterable[int]
         if pidfd is not None and path not in watch.went() and _send(path, pid, pidfd, sig):
             watch.add_process(pid, pidfd)
             sent.append(pid)
-    if not sent:
-        _refuse_unbelieved(path, found)
+    for holder in () if sent else found:
+        # Nobody for want of belief in a keeper, or of a second look, is no proof of nobody.
+        if holder._keeper and holder.keeps not in (posix.getpid(), *spare) and _probe(path) is not None:
+            raise Unseen(path, f"by keeper {holder.pid} for a process that cannot be told, or is not {holder.user}'s")
     return sent
-
-
-def _refuse_unbelieved(path: Path, found: list[Holder]) -> None:
-    """Nobody was signalled, but is anybody there whom a keeper may not speak for?"""
-    for holder in found:
-        if holder._keeper and holder.keeps is None and _read_kept(holder.pid):
-            raise Unseen(path, f"by keeper {holder.pid} for a process that is not {holder.user}'s")
 
 
 def _send(path: Path, pid: int, pidfd: int, sig: int) -> bool:
