@@ -191,7 +191,7 @@ class Range:
             until(lambda: child.poll() is not None or self._sleeps(child.pid), 5)
             self._end_holder()
         try:
-            stderr = child.communicate(timeout=20)[1]
+            stderr = child.communicate(timeout=60)[1]
         except subprocess.TimeoutExpired:
             child.kill()
             return HUNG, b""
