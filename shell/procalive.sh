@@ -14,6 +14,9 @@
 
 # --- check -------------------------------------------------------------------
 
+# By a builtin that is its own: anything may have ZSH_VERSION from its environment.
+procalive_in_zsh() { command -v zmodload >/dev/null 2>&1; }
+
 procalive_check() {
     # Builtins alone, for no fork; one test, for the time it takes.  The link
     # leads through /proc to the FIFO just as long as the holder that left it
@@ -23,22 +26,21 @@ procalive_check() {
     [ "${1-}.holder${2+/}" -ef "${1-}" -a -h "${1-}.holder" ] || procalive_ask "$@"
 }
 # The same where [[ is fast: it expands only what it comes to, and splits no words.
-if [ "${BASH_VERSION-}${ZSH_VERSION-}" ]; then
-    procalive_check() {
-        # shellcheck disable=SC3010 # read by those two alone
-        [[ $# == 1 && -L $1.holder && $1.holder -ef $1 ]] || procalive_ask "$@"
-    }
+# By eval, for other shells parse what they do not run, and may know no [[.
+if procalive_in_zsh || command -v shopt >/dev/null 2>&1; then
+    # shellcheck disable=SC2016 # for the function to expand
+    eval 'procalive_check() { [[ $# == 1 && -L $1.holder && $1.holder -ef $1 ]] || procalive_ask "$@"; }'
 fi
 
 # By an open(2) of the write end that does not block, which no redirection is.
 procalive_ask() {
-    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
+    ! procalive_in_zsh || emulate -LR sh
     if [ "$#" != 1 ]; then
         procalive_fail "usage: procalive_check FIFO"
     # A regular file opens too, and would read as alive for ever.
     elif [ -e "$1" ] && [ ! -p "$1" ]; then
         procalive_fail "$1: not a FIFO"
-    elif [ -n "${ZSH_VERSION-}" ] && procalive_sysopen "$1"; then
+    elif procalive_in_zsh && procalive_sysopen "$1"; then
         return 0
     else
         procalive_dd "$1"
@@ -47,22 +49,32 @@ procalive_ask() {
 
 # zsh's open, without a fork.  Why it failed is told in words of the locale only.
 procalive_sysopen() {
-    zmodload zsh/system 2>/dev/null || return
-    sysopen -w -o nonblock,cloexec -u procalive_end -- "$1" 2>/dev/null || return
+    zmodload zsh/system 2>/dev/null || return 1
+    sysopen -w -o nonblock,cloexec -u procalive_end -- "$1" 2>/dev/null || return 1
     emulate -L zsh # sh's ways forbid the braces
     eval 'exec {procalive_end}>&-'
 }
 
 procalive_dd() {
-    if procalive_answer=$(LC_ALL=C command dd if=/dev/null of="$1" oflag=nonblock conv=nocreat,notrunc status=none 2>&1); then
-        return 0
-    fi
+    procalive_answer=$(procalive_tell dd if=/dev/null of="$1" oflag=nonblock conv=nocreat,notrunc status=none) || :
     case $procalive_answer in
+    done) return 0 ;;
     "dd: failed to open '': "*) procalive_fail ": No such file or directory" ;;
-    *"': No such device or address" | *"': No such file or directory") return 1 ;;
-    "dd: failed to open "*) procalive_fail "$1: ${procalive_answer##*"': "}" ;;
+    # The reason comes last, behind the name in quotes of either kind.
+    "dd: failed to open "*": No such device or address" | "dd: failed to open "*": No such file or directory") return 1 ;;
+    "dd: failed to open "*) procalive_fail "$1: ${procalive_answer##*: }" ;;
     *) procalive_run check -- "$1" ;; # not GNU's dd
     esac
+}
+
+# For $(...): what COMMAND says, in English, and "done" if it succeeds.  In words,
+# for under `set -x` dash and ksh93 may have lost the status by the time it is asked.
+procalive_tell() {
+    # Not before the command alone: where the caller's locale is not installed,
+    # bash would complain on going back to it.
+    LC_ALL=C
+    export LC_ALL
+    command "$@" 2>&1 && echo "done"
 }
 
 # --- guard -------------------------------------------------------------------
@@ -73,20 +85,23 @@ procalive_dd() {
 # The read end is opened only where the probe said dead, and procalive_wait does
 # the sleeping: guards that slept with an open read end would look alive to
 # everybody, and hide the hand-over from procalive_wait, `hold -w` and `kill`.
+#
+# Each return here has a number: without, and with a DEBUG trap, ksh93 gives the
+# status of the trap, and a refusal would be taken for success.
 procalive_guard() {
-    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
+    ! procalive_in_zsh || emulate -LR sh
     if [ "$#" != 1 ] && [ "$#" != 2 ]; then
         procalive_fail "usage: procalive_guard FIFO [SECS]"
-        return
+        return 2
     fi
-    procalive_start "${2-0}" || return
+    procalive_start "${2-0}" || return 2
     while :; do
         procalive_status=0
         procalive_try "$1" || procalive_status=$?
         case $procalive_status in
         0) break ;;
         1) ;; # lost a race: look again
-        75) procalive_sleep "$1" "${2-0}" || return ;;
+        75) procalive_sleep "$1" "${2-0}" || return "$?" ;;
         *) return 2 ;;
         esac
     done
@@ -94,15 +109,15 @@ procalive_guard() {
 }
 
 procalive_start() {
-    procalive_choose || return
+    procalive_choose || return 2
     if [ -e "/proc/self/fd/$procalive_fd" ]; then
         procalive_fail "descriptor $procalive_fd is in use; set PROCALIVE_GUARD_FD to another digit"
     elif ! IFS=' ' read -r procalive_since procalive_rest </proc/uptime; then
         procalive_fail "procalive_guard needs /proc"
-    elif ! procalive_rest=$(procalive_left "$1"); then
-        procalive_fail "$1: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)"
     else
         procalive_races=0
+        procalive_rest=$(procalive_left "$1") || :
+        [ "$procalive_rest" ] || return 2
     fi
 }
 
@@ -111,13 +126,16 @@ procalive_choose() {
     procalive_fd=${PROCALIVE_GUARD_FD:-9}
     case $procalive_fd in
     [3-9]) ;;
-    *) procalive_fail "PROCALIVE_GUARD_FD: $procalive_fd: not a digit from 3 to 9" ;;
+    *)
+        procalive_fail "PROCALIVE_GUARD_FD: $procalive_fd: not a digit from 3 to 9"
+        return 2
+        ;;
     esac
 }
 
 # 0: held from now on; 1: look again; 75: another holds; 2: an error.
 procalive_try() {
-    procalive_prepare "$1" || return
+    procalive_prepare "$1" || return "$?"
     procalive_status=0
     procalive_check "$1" || procalive_status=$?
     case $procalive_status in
@@ -129,8 +147,11 @@ procalive_try() {
 
 # The refusals of `procalive hold`.
 procalive_prepare() {
-    if [ ! -e "$1" ] && [ ! -h "$1" ] &&
-        ! procalive_answer=$(LC_ALL=C command mkfifo -m 600 -- "$1" 2>&1) && [ ! -e "$1" ]; then
+    procalive_answer="done"
+    if [ ! -e "$1" ] && [ ! -h "$1" ]; then
+        procalive_answer=$(procalive_tell mkfifo -m 600 -- "$1") || :
+    fi
+    if [ "$procalive_answer" != "done" ] && [ ! -e "$1" ]; then
         procalive_fail "$1: cannot be created: ${procalive_answer##*: }"
     elif [ -h "$1" ]; then
         procalive_fail "$1: a symbolic link; name the FIFO itself"
@@ -155,7 +176,7 @@ procalive_planted() {
 procalive_take() {
     if ! eval "command exec $procalive_fd<>\"\$1\"" 2>/dev/null; then
         procalive_fail "$1: cannot be opened for reading and writing; see CAVEATS in procalive.sh(3)"
-        return
+        return 2
     fi
     procalive_status=0
     procalive_lock "$1" || procalive_status=$?
@@ -176,7 +197,7 @@ procalive_lock() {
     if command -v flock >/dev/null 2>&1; then
         eval "command flock -x -n $procalive_fd $procalive_fd<&$procalive_fd" || procalive_status=$?
     else
-        procalive_found || return
+        procalive_found procalive || return 2
         eval "command procalive hold --fd $procalive_fd -q -E 1 -- \"\$1\" $procalive_fd<&$procalive_fd" || procalive_status=$?
     fi
     [ "$procalive_status" -le 1 ] || return 2
@@ -184,7 +205,7 @@ procalive_lock() {
     procalive_races=$((procalive_races + procalive_status))
     if [ "$procalive_races" -gt 100 ]; then
         procalive_fail "$1: locked by a process that does not read it: not held, yet nobody can hold it; end that process"
-        return
+        return 2
     fi
     return "$procalive_status"
 }
@@ -205,8 +226,8 @@ procalive_publish() {
 }
 
 procalive_release() {
-    [ -z "${ZSH_VERSION-}" ] || emulate -LR sh
-    procalive_choose || return
+    ! procalive_in_zsh || emulate -LR sh
+    procalive_choose || return 2
     eval "procalive_rest=\${procalive_outer_$procalive_fd-}"
     [ "$procalive_rest" ] || return 0
     eval "command exec $procalive_fd>&-"
@@ -243,20 +264,22 @@ procalive_sleep() {
     esac
 }
 
-# What is left of SECS, counted from $procalive_since; not 0 if it is no time.
+# What is left of SECS, counted from $procalive_since; nothing if it is no time.
 procalive_left() {
     case $1 in
     0 | inf) printf '%s\n' "$1" ;;
     *)
+        procalive_found awk || return 2
         # With csh_junkie_quotes zsh takes only lines that end in a backslash.
         command awk -v "secs=$1" -v "since=$procalive_since" 'BEGIN { \
-            if (secs !~ /^([0-9]+[.]?[0-9]*|[.][0-9]+)[smhd]?$/) exit 1; \
+            if (secs ~ /^[Ii][Nn][Ff]([Ii][Nn][Ii][Tt][Yy])?[smhd]?$/) { print "inf"; exit } \
+            if (secs !~ /^([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?[smhd]?$/) exit 1; \
             size["m"] = 60; size["h"] = 3600; size["d"] = 86400; \
             unit = substr(secs, length(secs)); \
             getline now < "/proc/uptime"; \
             left = since - now + secs * (unit in size ? size[unit] : 1); \
             print (left > 0 ? left : 0) \
-        }'
+        }' || procalive_fail "$1: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)"
         ;;
     esac
 }
@@ -264,17 +287,18 @@ procalive_left() {
 # --- all ---------------------------------------------------------------------
 
 procalive_run() {
-    procalive_found || return
+    procalive_found procalive || return 2
     command procalive "$@"
 }
 
 procalive_found() {
-    command -v procalive >/dev/null 2>&1 || procalive_fail "procalive is not on the PATH ($PATH), and needed here"
+    command -v "$1" >/dev/null 2>&1 || procalive_fail "$1 is not on the PATH ($PATH), and needed here"
 }
 
 # One line, whatever is in a name; and the status for "cannot tell".
 procalive_fail() {
-    procalive_rest=$(printf '%s' "$1" | command tr '\001-\037\177' '?')
+    procalive_rest=$({ printf '%s' "$1" | command tr '\001-\037\177' '?'; } 2>/dev/null) || :
+    [ "$procalive_rest" ] || procalive_rest=$1 # no tr
     case $procalive_rest in
     :*) printf "procalive: ''%s\n" "$procalive_rest" >&2 ;;
     *) printf 'procalive: %s\n' "$procalive_rest" >&2 ;;

@@ -5,17 +5,17 @@
 load helper
 bats_require_minimum_version 1.5.0
 
-@test "all seven shells are here" {
+@test "all shells are here" {
     local missing=()
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || missing+=("$shell")
+        here "$shell" || missing+=("$shell")
     done
     [ ${#missing[@]} = 0 ] || skip "not tested in: ${missing[*]}"
 }
 
 @test "sourcing prints nothing and leaves only procalive_ names" {
     names='set | sed -n "s/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p" | sort'
-    run bash -c "grep -oE '^ *[A-Za-z_]+(\(\)|=)' '$PROCALIVE_SH' | grep -vE 'procalive_|IFS='"
+    run bash -c "grep -oE '^ *[A-Za-z_]+(\(\)|=)' '$PROCALIVE_SH' | grep -vE 'procalive_|IFS=|LC_ALL='"
     [ "$output" = "" ]
     mkfifo F
     every_shell "0 1 " "$names >before; procalive_guard F; st procalive_check F; procalive_release; st procalive_check F
@@ -36,7 +36,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "check is 1 for a missing and for a dead FIFO, 0 for a held one, whatever its name" {
-    for name in job "a b" -x '*' '(' '!' = $'new\nline' '$(id)'; do
+    for name in job "a b" -x '*' '(' '!' = "it's" "'" $'new\nline' '$(id)'; do
         [ ! -e ./"$name" ] || rm -- "$name"
         every_shell "1 " 'st procalive_check "$1"' "$name"
         hold "./$name"
@@ -51,10 +51,37 @@ bats_require_minimum_version 1.5.0
 @test "check gives the same status as procalive check, message included" {
     mkfifo fifo && mkdir dir && touch file && ln -s nowhere dangling && ln -s loop loop && ln -s fifo link
     long=$(printf '%0300d' 0)
-    for name in fifo dir file dangling loop link "$long" file/x none/x /dev/null ''; do
+    for name in fifo dir file dangling loop link "$long" file/x "file/it's" none/x "none's" /dev/null ''; do
         run procalive check -- "$name"
         every_shell "$status ${output:+$output}" 'st procalive_check "$1" 2>err; cat err' "$name"
     done
+}
+
+@test "check and guard are right under set -x, whatever PS4 runs" {
+    mkfifo F
+    # yash traces what PS4 runs too, and never comes to an end.
+    for shell in "${shells[@]}"; do
+        if [[ $shell == yash* ]] || ! here "$shell"; then continue; fi
+        run sh_run "$shell" 'PS4="+\$(date) "; exec 2>/dev/null; set -x
+            st procalive_check F; st procalive_guard none/F; st procalive_guard F 5x; st procalive_guard F; st procalive_check F; procalive_release'
+        [ "$output" = "1 2 2 0 0 " ] || { echo "$shell: $output" && return 1; }
+    done
+}
+
+@test "check and guard are silent where the locale is not installed" {
+    for shell in "${shells[@]}"; do
+        # ksh93 says once that it cannot go back to it, whatever is done.
+        if [ "$shell" = ksh93 ] || ! here "$shell"; then continue; fi
+        # What the shell itself says on starting is none of ours.
+        invoke "$shell"
+        output=$(LC_ALL=xx_XX.UTF-8 "${words[@]}" -c "$prelude; exec 2>&1; rm -f F; st procalive_check F; st procalive_guard F" 2>/dev/null 3>&-)
+        [ "$output" = "1 0 " ] || { echo "$shell: $output" && return 1; }
+    done
+}
+
+@test "no shell is taken for bash or zsh by what is in its environment" {
+    hold F
+    BASH_VERSION=5 ZSH_VERSION=5 every_shell "0 1 0 " 'st procalive_check F; st procalive_check none; st procalive_guard G'
 }
 
 @test "check is 2 where permission is denied" {
@@ -72,11 +99,23 @@ bats_require_minimum_version 1.5.0
 2 " 'st procalive_check; st procalive_check a b'
 }
 
+@test "the command may be run by any of the shells" {
+    hold F && mkfifo dead
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        run -0 "${words[@]}" "$top/bin/procalive" check -v F
+        [[ $output == *"F: alive, held by"* ]]
+        run -1 "${words[@]}" "$top/bin/procalive" check -v dead
+        run -1 "${words[@]}" "$top/bin/procalive" who dead
+    done
+}
+
 @test "check of a held FIFO forks nothing" {
     need strace
     hold F
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || continue
+        here "$shell" || continue
         for script in ':' 'procalive_check F; procalive_check F; procalive_check ./F'; do
             invoke "$shell"
             strace -f -qq -e trace=clone,clone3,fork,vfork,execve -o trace "${words[@]}" -c "$prelude; $script"
@@ -98,7 +137,7 @@ bats_require_minimum_version 1.5.0
 
 @test "check without GNU dd asks the procalive command, and without both is 2" {
     mkfifo dead && hold F && rm F.holder
-    tools tr printf
+    tools tr
     every_shell "0 1 " 'PATH=$PWD/tools; st procalive_check F; st procalive_check dead'
     rm tools/procalive
     [ -z "$(command -v zsh)" ] || [ "$(sh_run zsh 'PATH=$PWD/tools; st procalive_check F')" = "0 " ]

@@ -37,14 +37,14 @@ end() {
 }
 
 @test "guard takes names with spaces, dashes, globs and newlines" {
-    for name in "a b" -x '*' '(' '!' $'new\nline' '$(id)'; do
+    for name in "a b" -x '*' '(' '!' "it's" $'new\nline' '$(id)'; do
         every_shell "0 0 1 " 'st procalive_guard "$1"; st procalive_check "$1"; procalive_release; st procalive_check "$1"' "$name"
     done
 }
 
 @test "guard is 75 and check 0 in every shell, whichever shell holds" {
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || continue
+        here "$shell" || continue
         guarded "$shell" F
         every_shell "75 0 " 'st procalive_guard F; st procalive_check F'
         run -75 procalive hold -q F -- true
@@ -62,11 +62,20 @@ end() {
     every_shell "75 0 " 'st procalive_guard G; st procalive_check G'
 }
 
+@test "guard takes the SECS that hold -w takes, and no others" {
+    good=(0 .5 5. 1e3 1.5E-1m 1e+2s inf INF Infinity infs)
+    bad=(e5 1e 1_0 +1 -1 nan 0x10 5x INFD "")
+    for secs in "${good[@]}"; do run -0 procalive hold -w "$secs" F -- true; done
+    for secs in "${bad[@]}"; do run -125 procalive hold -w "$secs" F -- true; done
+    every_shell "0 0 0 0 0 0 0 0 0 0 " 'for secs; do st procalive_guard F "$secs"; procalive_release; done' "${good[@]}"
+    every_shell "2 2 2 2 2 2 2 2 2 2 " 'for secs; do st procalive_guard F "$secs" 2>/dev/null; done' "${bad[@]}"
+}
+
 @test "guard is 75 when SECS run out, and 0 once the holder has ended" {
     hold F
     every_shell "75 75 " 'st procalive_guard F 0.2; st procalive_guard F .003m'
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || continue
+        here "$shell" || continue
         hold G && holder=$!
         start sh_run "$shell" 'procalive_guard G 1h && echo $$ >got; stay'
         soon pgrep -f "wait -t [0-9.]* -- G" >/dev/null
@@ -88,7 +97,7 @@ end() {
 
 @test "kill -9 of the guarded shell frees the FIFO" {
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || continue
+        here "$shell" || continue
         guarded "$shell" F
         procalive check F
         end
@@ -99,8 +108,8 @@ end() {
 @test "sixteen shells that contend never hold together, and each has its turn" {
     work='i=0; while [ $i -lt 5 ]; do procalive_guard F 60; mkdir inside || echo overlap; rmdir inside; echo >>turns; procalive_release; i=$((i+1)); done'
     workers=()
-    for shell in "${shells[@]}" "${shells[@]}" dash bash; do
-        command -v "$shell" >/dev/null || continue
+    for shell in "${shells[@]}" "${shells[@]::6}"; do
+        here "$shell" || continue
         sh_run "$shell" "$work" >>log 2>&1 3>&- &
         workers+=($!)
     done
@@ -128,6 +137,25 @@ procalive: usage: procalive_guard FIFO [SECS]
 2 still open 0 procalive: PROCALIVE_GUARD_FD: 99: not a digit from 3 to 9
 2 " 'echo "still open" >file; exec 9<file; st procalive_guard F; read -r line <&9; printf "%s " "$line"
         PROCALIVE_GUARD_FD=8; st procalive_guard F; PROCALIVE_GUARD_FD=99; st procalive_guard G'
+}
+
+@test "guard is 2 in ksh93 with a DEBUG trap, where it would be 2 without" {
+    need ksh93
+    touch file && hold F
+    run -0 sh_run ksh93 'exec 2>/dev/null; trap : DEBUG; PROCALIVE_GUARD_FD=0; st procalive_guard G; PROCALIVE_GUARD_FD=9
+        st procalive_guard; st procalive_guard G 5x; st procalive_guard file; st procalive_guard F; st procalive_guard F 0.1'
+    [[ $output == "2 2 2 2 75 75 " && ! -e file.holder && ! -e G ]]
+}
+
+@test "guard says it in one line where awk is missing, and where tr is" {
+    tools mkfifo touch ln cat
+    unset 'shells[-1]' # busybox sh has its own
+    for present in cat tr; do
+        tools "$present"
+        every_shell "procalive: awk is not on the PATH ($PWD/tools), and needed here
+2 procalive: tools: not a FIFO
+2 " 'PATH=$PWD/tools; st procalive_guard F 5; st procalive_guard tools'
+    done
 }
 
 @test "guard is 2 and names the culprit when a process that does not read has the lock" {
@@ -163,7 +191,7 @@ fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
 }
 
 @test "guard without flock locks by procalive hold --fd" {
-    tools tr printf mkfifo touch ln cat
+    tools tr mkfifo touch ln cat
     every_shell "0 0 75 /proc/self" 'p=$PATH; PATH=$PWD/tools; st procalive_guard F; PATH=$p; st procalive check F; st procalive hold -q F -- true
         [ "$(readlink F.holder)" = "/proc/$$/fd/9" ] && echo /proc/self'
     hold G && rm -f tools/procalive
@@ -182,11 +210,11 @@ fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
 }
 
 @test "release in a child leaves the FIFO to the shell alone" {
-    every_shell "0 1 " 'rm -f go; mkfifo go; (procalive_guard F; (procalive_release; echo >go; exec sleep 2) & read -r line <go; st procalive_check F); st procalive_check F'
+    every_shell "0 1 " 'rm -f go; mkfifo go; (procalive_guard F; (procalive_release; echo >go; exec sleep 2 >out 2>&1) & read -r line <go; st procalive_check F); st procalive_check F'
 }
 
 @test "guard does not lock a FIFO that was replaced before the lock" {
-    tools tr printf mkfifo touch ln cat rm dd
+    tools tr mkfifo touch ln cat rm dd
     printf '#!/bin/sh\n[ -e once ] || { >once; rm F; mkfifo F; }\nPATH=%s exec flock "$@"\n' "$PATH" >tools/flock && chmod +x tools/flock
     every_shell "0 75 " 'rm -f once; p=$PATH; PATH=$PWD/tools; st procalive_guard F; PATH=$p; st procalive hold -q F -- true'
 }

@@ -3,7 +3,8 @@
 # the processes that it started.
 
 top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-shells=(dash bash zsh ksh93 mksh yash busybox)
+# As they are, and as strict as they can be made.
+shells=(dash bash "bash --posix" zsh "zsh --emulate sh" ksh93 mksh yash "yash -o posixlycorrect" "busybox sh")
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
@@ -53,13 +54,13 @@ need_root() {
     [ "$(id -u)" = 0 ] || skip "needs root"
 }
 
-# invoke SHELL [OPTION]...: the command line of that shell in `words`.
+# here SHELL: it can be had.
+here() { command -v "${1%% *}" >/dev/null; }
+
+# invoke SHELL: the command line of that shell in `words`.
 invoke() {
-    words=("$@")
-    case $1 in
-    busybox) words=(busybox sh "${@:2}") ;;
-    zsh) words=(zsh -f "${@:2}") ;;
-    esac
+    read -ra words <<<"$1"
+    [ "${words[0]}" != zsh ] || words+=(-f)
 }
 
 # `stay` blocks without a child that could outlive the shell.
@@ -76,7 +77,7 @@ sh_run() {
 every_shell() {
     local shell actual failed=0
     for shell in "${shells[@]}"; do
-        command -v "$shell" >/dev/null || continue
+        here "$shell" || continue
         actual=$(sh_run "$shell" "${@:2}" 2>&1) || echo "$shell: status $?"
         [ "$actual" = "$1" ] && continue
         printf '%s: expected: %s\n%s: wrote: %s\n' "$shell" "$1" "$shell" "$actual"
@@ -89,7 +90,7 @@ every_shell() {
 tools() {
     local name
     mkdir -p tools
-    for name in "$@"; do
+    for name in '[' echo printf "$@"; do # strict, yash has these only where PATH has them
         ln -sf "$(type -P "$name")" "tools/$name"
     done
     # The launcher itself needs a whole PATH.
