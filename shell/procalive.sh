@@ -131,6 +131,16 @@ procalive_choose() {
         return 2
         ;;
     esac
+    while [ "$procalive_fd" -gt 3 ] && procalive_inherited "$procalive_fd"; do
+        procalive_fd=$((procalive_fd - 1))
+    done
+}
+
+# By the guard of a script that called this one: no fault of either, if both use
+# the same digit.
+procalive_inherited() {
+    eval "procalive_path=\${procalive_guarded_$1-} procalive_rest=\${procalive_outer_$1-}"
+    [ "$procalive_path" ] && [ -z "$procalive_rest" ] && [ "/proc/self/fd/$1" -ef "$procalive_path" ]
 }
 
 # 0: held from now on; 1: look again; 75: another holds; 2: an error.
@@ -222,6 +232,7 @@ procalive_publish() {
         command ln -sfn -- "/proc/$procalive_pid/fd/$procalive_fd" "$procalive_path.holder" 2>/dev/null || :
     fi
     eval "procalive_outer_$procalive_fd=\${PROCALIVE_FD-}:\${PROCALIVE_FIFO-}"
+    eval "export procalive_guarded_$procalive_fd=\"\$procalive_path\""
     export PROCALIVE_FD="$procalive_fd" PROCALIVE_FIFO="$procalive_path"
 }
 
@@ -232,7 +243,7 @@ procalive_release() {
     [ "$procalive_rest" ] || return 0
     eval "command exec $procalive_fd>&-"
     # What an outer `hold` or guard had said is true again.
-    unset "procalive_outer_$procalive_fd" PROCALIVE_FD PROCALIVE_FIFO
+    unset "procalive_outer_$procalive_fd" "procalive_guarded_$procalive_fd" PROCALIVE_FD PROCALIVE_FIFO
     [ "${procalive_rest%%:*}" = "" ] || export PROCALIVE_FD="${procalive_rest%%:*}"
     [ "${procalive_rest#*:}" = "" ] || export PROCALIVE_FIFO="${procalive_rest#*:}"
 }

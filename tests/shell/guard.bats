@@ -139,6 +139,21 @@ procalive: usage: procalive_guard FIFO [SECS]
         PROCALIVE_GUARD_FD=8; st procalive_guard F; PROCALIVE_GUARD_FD=99; st procalive_guard G'
 }
 
+@test "a guarded script calls others that guard as well, with the same digit for all" {
+    printf '. "$PROCALIVE_SH"; procalive_guard "$1" || exit; procalive_check outer || exit
+        procalive_check "$1" && procalive_release && ! procalive_check "$1" && procalive_guard "$1" && echo "$1"
+        shift; [ $# = 0 ] || "$@"\n' >script
+    expected=$'inner\ninnermost\nbelow hold\n75\nprocalive: descriptor 9 is in use; set PROCALIVE_GUARD_FD to another digit\n2'
+    printf '. "$PROCALIVE_SH"; exec 9<script; procalive_guard own; echo $?\n' >user_of_9
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        run sh_run "$shell" 'procalive_guard outer; "$@" script inner dash script innermost; procalive hold X -- "$@" script "below hold"
+            "$@" script outer || echo $?; "$@" user_of_9; :' "${words[@]}"
+        [ "$output" = "$expected" ] || { echo "$shell: $output" && return 1; }
+    done
+}
+
 @test "guard is 2 in ksh93 with a DEBUG trap, where it would be 2 without" {
     need ksh93
     touch file && hold F
