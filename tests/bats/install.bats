@@ -67,9 +67,11 @@ make_install() { make -s -C "$TOP" "$@" >make.log 2>&1 || { cat make.log && fals
     make_install install PREFIX=/usr DESTDIR="$PWD/dest"
     works "$PWD/dest/usr/bin/procalive"
     local page
-    for page in bin/procalive share/procalive/procalive.py share/man/man1/procalive.1 share/man/man7/procalive.7; do
+    for page in bin/procalive share/procalive/procalive.py share/man/man1/procalive.1 share/man/man7/procalive.7 \
+        share/procalive/{examples/guard.sh,cron/procalive.cron,systemd/procalive-job.service}; do
         [ -f "dest/usr/$page" ]
     done
+    [ -x dest/usr/share/procalive/examples/guard.sh ]
     same "$(ls dest)" usr
 }
 
@@ -88,6 +90,23 @@ make_install() { make -s -C "$TOP" "$@" >make.log 2>&1 || { cat make.log && fals
     make_install install PREFIX=/usr DESTDIR="$PWD/dest"
     make_install uninstall PREFIX=/usr DESTDIR="$PWD/dest"
     same "$(files_in dest)" ./usr/bin/other
+}
+
+@test "make install and uninstall take a PREFIX with blanks, and touch nothing beside it" {
+    need make
+    mkdir a
+    touch a/precious
+    make_install install PREFIX="$PWD/a b's c" DESTDIR="$PWD/a d"
+    works "$PWD/a d$PWD/a b's c/bin/procalive"
+    same "$(printf '%s\n' a*)" $'a\na d'
+    make_install uninstall PREFIX="$PWD/a b's c" DESTDIR="$PWD/a d"
+    same "$(find a* -type f)" a/precious
+}
+
+@test "make install with umask 077 leaves nothing that another user cannot read" {
+    need make
+    (umask 077 && make_install install PREFIX="$PWD/prefix")
+    same "$(find prefix ! -perm -a=r -o -type d ! -perm -a=x)" ''
 }
 
 @test "make install with umask 077 makes a command that every user can run" {
