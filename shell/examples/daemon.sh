@@ -9,7 +9,7 @@ start)
     command -v -- "${1-}" >/dev/null || { echo "daemon.sh: ${1-}: command not found" >&2 && exit 127; }
     # Two starts at once are no race: one of the two holds quietly fails.
     setsid procalive hold -q "$fifo" -- "$@" </dev/null >/dev/null 2>&1 &
-    procalive wait --up -t 10 "$fifo"
+    procalive wait --up -t 10 "$fifo" || { echo "daemon.sh: $1: did not stay up" >&2 && exit 1; }
     ;;
 stop) procalive kill -k 10 "$fifo" || [ $? = 1 ] ;; # 1: it was not running
 status) procalive check -v "$fifo" ;;

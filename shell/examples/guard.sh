@@ -7,9 +7,9 @@ set -eu
 
 fifo=${XDG_RUNTIME_DIR:-/run}/guard.fifo
 procalive_guard "$fifo" "${WAIT:-0}" || {
-    status=$? # 75 another holds, 2 cannot tell: not the same
-    [ "$status" != 75 ] || echo "guard.sh: another run goes on" >&2
-    exit "$status"
+    refusal=$? # 75 another holds, 2 cannot tell: not the same
+    [ "$refusal" != 75 ] || echo "guard.sh: another run goes on" >&2
+    exit "$refusal"
 }
 
 # A child that outlives this script shall not keep the FIFO: it lets go of its copy.

@@ -4,7 +4,8 @@
 set -eu
 
 fifo=${XDG_RUNTIME_DIR:-/run}/reexec.fifo
-# Compared by name: the caller may be a job that holds a FIFO of its own.
-[ "${PROCALIVE_FIFO-}" = "$fifo" ] || exec procalive hold "$fifo" -- "$0" "$@"
+# Compared by name: the caller may be a job that holds a FIFO of its own.  By its
+# whole path, for $0 has none where the call was `sh reexec.sh`.
+[ "${PROCALIVE_FIFO-}" = "$fifo" ] || exec procalive hold "$fifo" -- "$(readlink -f -- "$0")" "$@"
 
 sleep "${1:-10}" # the job

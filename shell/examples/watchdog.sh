@@ -4,18 +4,22 @@
 set -eu
 
 fifo=${XDG_RUNTIME_DIR:-/run}/watchdog.fifo
+dog=${XDG_RUNTIME_DIR:-/run}/watchdog-itself.fifo
+# One at a time, or a second would watch, and kill, the first one's job.  -o: the job
+# does not hold this one, so that a new watchdog can take over where the old was killed.
+[ "${PROCALIVE_FIFO-}" = "$dog" ] || exec procalive hold -o "$dog" -- "$(readlink -f -- "$0")" "$@"
 age=$1
 shift
 while :; do
     procalive hold "$fifo" -- "$@" &
     job=$!
     procalive wait --up -t 10 "$fifo" || [ $? = 124 ] # 124: it was over before we looked
-    status=0
-    procalive wait --max-age "$age" "$fifo" || status=$?
-    case $status in
+    ended=0
+    procalive wait --max-age "$age" "$fifo" || ended=$?
+    case $ended in
     0) wait "$job" && exit || exit ;; # with the job's status
     3) procalive kill -k 5 "$fifo" || [ $? = 1 ] ;;
-    *) exit "$status" ;;
+    *) exit "$ended" ;;
     esac
     echo "watchdog.sh: $1 was hung; starting it again" >&2
 done

@@ -9,6 +9,8 @@ examples=$top/shell/examples
 
 # --- examples ---
 
+pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
+
 @test "reexec.sh runs its job once at a time, and 75 says who is in the way" {
     start "$examples/reexec.sh" 300
     soon procalive check reexec.fifo
@@ -16,6 +18,8 @@ examples=$top/shell/examples
     [[ $output == *"held by $! "* ]]
     procalive kill -k 5 reexec.fifo
     run -0 "$examples/reexec.sh" 0
+    cp "$examples/reexec.sh" .
+    run -0 sh reexec.sh 0
 }
 
 @test "guard.sh is 75 while another run goes on, and waits for it where WAIT says so" {
@@ -41,6 +45,12 @@ examples=$top/shell/examples
     run -2 "$examples/daemon.sh"
 }
 
+@test "daemon.sh says so when the daemon does not stay up" {
+    sed 's/-t 10 /-t 0.1 /; s/setsid/: &/' "$examples/daemon.sh" >daemon.sh
+    run -1 sh daemon.sh start sleep 300
+    [ "$output" = "daemon.sh: sleep: did not stay up" ]
+}
+
 @test "stage.sh runs its command when the stage before it is over, and with its status" {
     start "$examples/stage.sh" extract none sleep 300
     soon procalive check extract.fifo
@@ -55,6 +65,15 @@ examples=$top/shell/examples
     job='[ ! -e second ] || exit 5; >second; sleep 300'
     run -5 timeout 60 "$examples/watchdog.sh" 1 sh -c "$job" 3>&-
     [ "$output" = "watchdog.sh: sh was hung; starting it again" ]
+}
+
+@test "watchdog.sh is 75 while another watches, and leaves its job alone" {
+    start "$examples/watchdog.sh" 300 sleep 300
+    soon procalive check watchdog.fifo
+    job=$(pid_of watchdog.fifo)
+    run -75 timeout 60 "$examples/watchdog.sh" 0.1 true 3>&-
+    [[ $output == *"watchdog-itself.fifo: held by $! "* ]]
+    [ "$(pid_of watchdog.fifo)" = "$job" ]
 }
 
 @test "watchdog.sh leaves a job alone that beats" {
