@@ -70,6 +70,14 @@ hold_bg() {
 
 became_command() { grep -qsz '^PROCALIVE_FIFO=' "/proc/$1/environ"; }
 
+# bg_lock_write_end: a watcher that has locked the write end of $F; $pid is its PID.
+bg_lock_write_end() {
+    bg "$PY" -c 'import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR); w = os.open(sys.argv[1], os.O_WRONLY); os.close(fd)
+fcntl.flock(w, fcntl.LOCK_EX); open("locked", "w"); time.sleep(300)' "$F"
+    until_true test -e locked
+}
+
 # end_holder: kill -9 the process of $pid; back when $F is free.
 end_holder() {
     kill -s KILL "$pid"

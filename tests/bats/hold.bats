@@ -392,10 +392,7 @@ alike() {
 
 @test "hold says 125 and the PID when a watcher has locked its write end" {
     mkfifo "$F"
-    bg "$PY" -c 'import fcntl, os, sys, time
-fd = os.open(sys.argv[1], os.O_RDWR); w = os.open(sys.argv[1], os.O_WRONLY); os.close(fd)
-fcntl.flock(w, fcntl.LOCK_EX); open("locked", "w"); time.sleep(300)' "$F"
-    until_true test -e locked
+    bg_lock_write_end
     go hold "$F" true
     ends 125 "procalive: $F: locked by $pid (python3*), which does not read it: *"
     go hold -w 60 -s "$F" true

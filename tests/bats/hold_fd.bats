@@ -111,10 +111,7 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
 
 @test "hold --fd exits 125 and names the watcher that has locked its write end, not the caller" {
     mkfifo "$F"
-    bg "$PY" -c 'import fcntl, os, sys, time
-fd = os.open(sys.argv[1], os.O_RDWR); w = os.open(sys.argv[1], os.O_WRONLY); os.close(fd)
-fcntl.flock(w, fcntl.LOCK_EX); open("locked", "w"); time.sleep(300)' "$F"
-    until_true test -e locked
+    bg_lock_write_end
     for wait in '' '-w 60'; do
         # shellcheck disable=SC2016 # the inner shell's
         go_cmd bash -c 'exec 9<>"$2"; "$1" hold $3 --fd 9 "$2"; exit $?' bash "$P" "$F" "$wait"
