@@ -60,6 +60,7 @@ procalive_dd() {
     case $procalive_answer in
     done) return 0 ;;
     "dd: failed to open '': "*) procalive_fail ": No such file or directory" ;;
+    "dd: failed to open '/dev/null': "*) procalive_run check -- "$1" ;; # missing, in a chroot say
     # The reason comes last, behind the name in quotes of either kind.
     "dd: failed to open "*": No such device or address" | "dd: failed to open "*": No such file or directory") return 1 ;;
     "dd: failed to open "*) procalive_fail "$1: ${procalive_answer##*: }" ;;

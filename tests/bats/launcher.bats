@@ -174,6 +174,15 @@ both_answers() {
     ends 1
 }
 
+@test "launcher takes a missing /dev/null for no answer" {
+    need_root
+    hold_bg
+    rm "$F.holder"
+    as=(unshare --mount sh -c 'mount -t tmpfs none /dev && exec "$@"' sh)
+    checks "$F"
+    ends 0
+}
+
 @test "launcher takes no module that lies beside procalive.py, as in site-packages" {
     own_copy
     printf 'raise SystemExit("wrong module")\n' | tee copy/argparse.py copy/json.py copy/enum.py copy/pwd.py >/dev/null

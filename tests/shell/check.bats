@@ -145,6 +145,14 @@ bats_require_minimum_version 1.5.0
 2 " 'PATH=$PWD/tools; st procalive_check dead'
 }
 
+@test "check takes a missing /dev/null for no answer" {
+    need_root
+    hold F && rm F.holder
+    # shellcheck disable=SC2016 # the inner shell's
+    run -0 unshare --mount dash -c 'mount -t tmpfs none /dev; . "$1"; procalive_check F; echo "$?"' dash "$PROCALIVE_SH"
+    [ "${lines[-1]}" = 2 ] # nor can the command be looked for
+}
+
 @test "wait is 0 when nobody holds, 124 when the time runs out, 2 when it cannot be told" {
     hold F
     every_shell "0 124 procalive: usage: procalive_wait FIFO [SECS]
