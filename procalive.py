@@ -926,12 +926,13 @@ def _find_holders(fifos: dict[_Inode, Path]) -> list[Holder]:
     return found
 
 
-def _locks_inode(pid: str, inode: _Inode) -> bool:
-    """Whether a descriptor of this process, a write end too, carries a flock on it."""
+def _locks(pid: str, inode: _Inode) -> list[bool]:
+    """Of its descriptors that carry a flock on the inode: whether each is open for reading."""
     try:
-        return any(_inode_behind(pid, fd) == inode and _reading(pid, fd)[1] for fd in _open_files(pid))
+        found = [_reading(pid, fd) for fd in _open_files(pid) if _inode_behind(pid, fd) == inode]
     except (OSError, LookupError, ValueError):
-        return False
+        return []
+    return [reads for reads, lock in found if lock]
 
 
 def _locker(found: os.stat_result, named: list[int]) -> int | None:
@@ -939,7 +940,7 @@ def _locker(found: os.stat_result, named: list[int]) -> int | None:
     have left the descriptor to another."""
     inode = _inode(found)
     first = named[0] if named else None
-    return next((int(pid) for pid in (*map(str, named), *_processes()) if _locks_inode(pid, inode)), first)
+    return next((int(pid) for pid in (*map(str, named), *_processes()) if _locks(pid, inode)), first)
 
 
 def _inode_of(path: Path) -> _Inode | None:
@@ -1794,20 +1795,14 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
 def _locked_by(path: str, fd: int) -> Held:
     """The conflict where the caller itself reads the FIFO, and so shall not be named.
 
-    Raises Obstructed where a process is seen to have the lock, and none to read
-    with it, before and after.
+    Raises Obstructed where a process has locked a descriptor that does not read.
     """
-    found = posix.fstat(fd)
-    locker = None
-    while True:
-        holding = [holder for holder in _find_holders({_inode(found): path}) if holder.lock]
-        if holding:
-            return Held(path, holding)
-        if locker:
-            raise Obstructed(path, locker)
-        locker = _locker(found, [])
-        if not locker:
-            return Held(path, [])
+    inode = _inode(posix.fstat(fd))
+    holding = [holder for holder in _find_holders({inode: path}) if holder.lock]
+    for pid in () if holding else _processes():
+        if False in _locks(pid, inode):
+            raise Obstructed(path, int(pid))
+    return Held(path, holding)
 
 
 class _Alarm(Exception):

@@ -149,7 +149,7 @@ bats_require_minimum_version 1.5.0
     need_root
     hold F && rm F.holder
     # shellcheck disable=SC2016 # the inner shell's
-    run -0 unshare --mount dash -c 'mount -t tmpfs none /dev; . "$1"; procalive_check F; echo "$?"' dash "$PROCALIVE_SH"
+    run -0 unshare --mount dash -c 'mount -t tmpfs -o ro none /dev; . "$1"; procalive_check F; echo "$?"' dash "$PROCALIVE_SH"
     [ "${lines[-1]}" = 2 ] # nor can the command be looked for
 }
 
