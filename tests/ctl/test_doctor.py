@@ -196,6 +196,7 @@ def test_a_daemon_that_an_ended_job_left_behind_is_a_note(place, hold, options):
     job = hold(place / "job", "bash", "-c", script, options=options, stdout=subprocess.PIPE)
     daemon = int(job.stdout.readline())
     try:
+        until(lambda: procalive._name_of(daemon) == "sleep", "the daemon past its exec")
         end(job)
         until(lambda: not procalive.check(place / "job"), "the end of the job")
         assert level(place / "job", f"though {daemon} (sleep)") == "note"
@@ -204,9 +205,8 @@ def test_a_daemon_that_an_ended_job_left_behind_is_a_note(place, hold, options):
 
 
 def test_a_reader_of_an_unlinked_fifo_is_found_behind_its_write_end(fifo, spawn):
-    script = 'exec 7<>"$1" 5>"$1"; echo; exec sleep 600'
-    reader = spawn("bash", "-c", script, "bash", str(fifo), stdout=subprocess.PIPE)
-    reader.stdout.readline()
+    reader = spawn("bash", "-c", 'exec 7<>"$1" 5>"$1"; exec sleep 600', "bash", str(fifo))
+    until(lambda: procalive._name_of(reader.pid) == "sleep", "the reader past its exec")
     os.unlink(fifo)
     assert level(fifo, f"{reader.pid} (sleep) holds a FIFO of this name that was unlinked") == "wrong"
 
