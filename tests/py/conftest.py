@@ -39,6 +39,15 @@ def commons():
 
 
 @pytest.fixture
+def public(commons):
+    """The name of a FIFO that every user may hold and check."""
+    path = f"{commons}/job.fifo"
+    os.mkfifo(path)
+    os.chmod(path, 0o666)
+    return path
+
+
+@pytest.fixture
 def background():
     """background(function, ...): the call, begun in a thread of its own."""
     begun = []

@@ -152,23 +152,17 @@ def test_holders_is_never_an_error_while_processes_come_and_go(fifo, holder, pro
 
 
 @needs_root
-def test_holders_raises_unseen_where_another_users_process_holds(commons, holder, program):
-    path = f"{commons}/job.fifo"
-    os.mkfifo(path)
-    os.chmod(path, 0o666)
-    holder(path)
-    line = program("become(65534); outcome(procalive.holders, F)", path).first
-    assert line.startswith(f"Unseen {path}: held, but by no process that you may see")
+def test_holders_raises_unseen_where_another_users_process_holds(public, holder, program):
+    holder(public)
+    line = program("become(65534); outcome(procalive.holders, F)", public).first
+    assert line.startswith(f"Unseen {public}: held, but by no process that you may see")
 
 
 @needs_root
-def test_held_has_no_holders_where_none_can_be_seen(commons, holder, program):
-    path = f"{commons}/job.fifo"
-    os.mkfifo(path)
-    os.chmod(path, 0o666)
-    holder(path)
-    line = program("become(65534); outcome(procalive.hold, F)", path).first
-    assert line == f"Held {path}: held by a process that you may not see"
+def test_held_has_no_holders_where_none_can_be_seen(public, holder, program):
+    holder(public)
+    line = program("become(65534); outcome(procalive.hold, F)", public).first
+    assert line == f"Held {public}: held by a process that you may not see"
 
 
 def test_holders_raises_not_a_fifo_and_oserrors(tmp_path):

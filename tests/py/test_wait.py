@@ -501,13 +501,10 @@ def leaks(*targets, **options):
 
 
 @needs_root
-def test_a_status_that_cannot_be_had_leaks_no_descriptor(commons, holder, program):
-    path = f"{commons}/job.fifo"
-    os.mkfifo(path)
-    os.chmod(path, 0o666)
-    holder(path)
-    os.unlink(f"{path}.holder")  # which shows that the one in /proc/locks is the one that holds
-    assert program(f"{LOOKS}become({NOBODY}); leaks(F)", path, "").first == "TimedOut 0"
+def test_a_status_that_cannot_be_had_leaks_no_descriptor(public, holder, program):
+    holder(public)
+    os.unlink(f"{public}.holder")  # which shows that the one in /proc/locks is the one that holds
+    assert program(f"{LOOKS}become({NOBODY}); leaks(F)", public, "").first == "TimedOut 0"
 
 
 def test_a_failure_while_the_processes_are_opened_leaks_no_descriptor(fifo, tmp_path, holder, program):
