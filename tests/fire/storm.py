@@ -122,7 +122,10 @@ class Storm:
 
     def kill_keeper(self, keeper: int, job: int) -> None:
         """After its job: whoever kills a keeper lets go of a job that may still run."""
-        os.kill(keeper, signal.SIGSTOP)
+        try:
+            os.kill(keeper, signal.SIGSTOP)
+        except ProcessLookupError:
+            return  # the child that starts the keeper, and holds for a moment too
         os.kill(job, signal.SIGKILL)
         os.waitid(os.P_PID, job, os.WEXITED | os.WNOWAIT)
         os.kill(keeper, signal.SIGKILL)
