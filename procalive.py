@@ -1086,20 +1086,18 @@ def _look_up(paths: Sequence[Path]) -> dict[Path, list[Holder] | Exception]:
     Nobody, on proof only: a look takes its time, and holders that come, fork and
     exec meanwhile can slip through it, though hardly through several.
     """
-    results: dict[Path, list[Holder] | Exception] = {}
-    unseen = list(dict.fromkeys(paths))
+    results: dict[Path, list[Holder] | Exception] = {path: Unseen(path) for path in paths}
     for _ in range(6):
-        inodes = {path: _outcome(_inode_of, path) for path in unseen}
+        inodes = {path: _outcome(_inode_of, path) for path, result in results.items() if isinstance(result, Unseen)}
         seen = _find_holders({inode: path for path, inode in inodes.items() if isinstance(inode, tuple)})
         for path, inode in inodes.items():
             found = [holder._with(fifo=path) for holder in seen if holder._inode == inode]
             alive = inode if found or isinstance(inode, Exception) else _outcome(_probe, path)
-            results[path] = alive if isinstance(alive, Exception) else found
-            if alive is None or found or isinstance(alive, Exception):
-                unseen.remove(path)
-        if not unseen:
-            break
-    return {path: Unseen(path) if path in unseen else results[path] for path in paths}
+            if isinstance(alive, Exception):
+                results[path] = alive
+            elif found or alive is None:
+                results[path] = found
+    return results
 
 
 def _outcome(look: Callable[[Path], Any], path: Path) -> Any:
