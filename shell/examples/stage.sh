@@ -3,6 +3,11 @@
 # as stage NAME once stage AFTER is over, however that ended; waits asleep, for an hour.
 set -eu
 
+[ $# -ge 3 ] || {
+    echo "usage: stage.sh NAME AFTER COMMAND [ARG]..." >&2
+    exit 2
+}
+
 dir=${XDG_RUNTIME_DIR:-/run}
 name=$1
 procalive wait -t 1h "$dir/$2.fifo" # at once, if that stage is not running

@@ -1,7 +1,13 @@
 #!/bin/sh
 # watchdog.sh SECS COMMAND [ARG]...: runs COMMAND, and starts it again whenever it has
-# not beaten (touch -c "$PROCALIVE_FIFO") for SECS.  Ends with it when it ends by itself.
+# not beaten (touch -c "$PROCALIVE_FIFO") for SECS.  Ends with it when it ends by itself;
+# with 75 where the job was that of an earlier watchdog.
 set -eu
+
+[ $# -ge 2 ] || {
+    echo "usage: watchdog.sh SECS COMMAND [ARG]..." >&2
+    exit 2
+}
 
 fifo=${XDG_RUNTIME_DIR:-/run}/watchdog.fifo
 dog=${XDG_RUNTIME_DIR:-/run}/watchdog-itself.fifo
@@ -10,6 +16,7 @@ dog=${XDG_RUNTIME_DIR:-/run}/watchdog-itself.fifo
 [ "${PROCALIVE_FIFO-}" = "$dog" ] || exec procalive hold -o "$dog" -- "$(readlink -f -- "$0")" "$@"
 age=$1
 shift
+procalive check --max-age "$age" "$fifo" || [ $? != 2 ] || exit 2 # or its job would run unwatched
 while :; do
     procalive hold "$fifo" -- "$@" &
     job=$!

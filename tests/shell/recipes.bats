@@ -51,6 +51,21 @@ pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
     [ "$output" = "daemon.sh: sleep: did not stay up" ]
 }
 
+@test "daemon.sh says so when the daemon ends at once" {
+    for tries in 1 2 3 4 5; do
+        sed 's/-t 10 /-t 0.5 /' "$examples/daemon.sh" >daemon.sh
+        run -1 sh daemon.sh start false
+        [ "$output" = "daemon.sh: false: did not stay up" ]
+    done
+}
+
+@test "stage.sh and watchdog.sh without a command are 2" {
+    run -2 "$examples/stage.sh" load extract
+    [[ $output == usage:* ]]
+    run -2 "$examples/watchdog.sh" 10
+    [[ $output == usage:* ]]
+}
+
 @test "stage.sh runs its command when the stage before it is over, and with its status" {
     start "$examples/stage.sh" extract none sleep 300
     soon procalive check extract.fifo
@@ -74,6 +89,12 @@ pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
     run -75 timeout 60 "$examples/watchdog.sh" 0.1 true 3>&-
     [[ $output == *"watchdog-itself.fifo: held by $! "* ]]
     [ "$(pid_of watchdog.fifo)" = "$job" ]
+}
+
+@test "watchdog.sh starts nothing where SECS is no time" {
+    run -2 "$examples/watchdog.sh" 2x touch started 3>&-
+    [[ $output == *"2x: not a time"* ]]
+    [ ! -e started ]
 }
 
 @test "watchdog.sh leaves a job alone that beats" {
