@@ -52,7 +52,7 @@ pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
 }
 
 @test "daemon.sh says so when the daemon ends at once" {
-    for tries in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         sed 's/-t 10 /-t 0.5 /' "$examples/daemon.sh" >daemon.sh
         run -1 sh daemon.sh start false
         [ "$output" = "daemon.sh: false: did not stay up" ]
