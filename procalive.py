@@ -21,8 +21,8 @@ Invariants:
     open read end is what everybody else takes for a living holder.
   * A signal goes through a pidfd that was checked after it was opened.
 
-Stable: the names in __all__, the command line and its statuses.  The rest
-begins with an underscore.  procalive(1) is the manual of the commands,
+Stable: the names in __all__, the command line and its statuses.  All else may
+change.  procalive(1) is the manual of the commands,
 procalive(7) tells how and why it works.
 """
 
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Target = Union[Path, int]
+else:  # strings, which typing.get_type_hints() evaluates for who asks it
+    Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Target = Path + " | int"
 
 __all__ = [
     "Held",
@@ -98,7 +102,7 @@ class ProcaliveError(Exception):
     An OSError of the kernel is passed on as it is, with errno and filename.
     """
 
-    def __init__(self, path: Path | int, text: str) -> None:
+    def __init__(self, path: Target, text: str) -> None:
         super().__init__(path, text)
         self.path = path
         self.text = text
@@ -159,12 +163,15 @@ class Stale(ProcaliveError):
 class TimedOut(ProcaliveError, TimeoutError):
     """The time given ran out first; `path` is one that was still waited for."""
 
-    def __init__(self, path: Path | int, text: str) -> None:
+    def __init__(self, path: Target, text: str) -> None:
         super().__init__(path, text)
         self.errno, self.strerror, self.filename = errno.ETIMEDOUT, text, path
 
     def __str__(self) -> str:
         return ProcaliveError.__str__(self)  # OSError's would name the errno too
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__  # errno and filename are set by __init__ alone
 
 
 class Unseen(ProcaliveError):
@@ -193,21 +200,6 @@ def _fsdecode(path: Path) -> str:
     return name if isinstance(name, str) else name.decode(sys.getfilesystemencoding(), "surrogateescape")
 
 
-def _exists(path: str | bytes) -> bool:
-    try:
-        posix.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _is_file(path: str, found: os.stat_result) -> bool:
-    try:
-        return _inode(posix.stat(path)) == _inode(found)
-    except OSError:
-        return False
-
-
 def _type_of(path: bytes) -> int:
     """S_IFLNK and the like, of the name itself; 0 where there is none."""
     try:
@@ -220,7 +212,7 @@ def _inode(found: os.stat_result) -> _Inode:
     return found.st_dev, found.st_ino
 
 
-def _show(path: Path | int) -> str:
+def _show(path: Target) -> str:
     """A path or PID fit for a one-line message: control characters escaped."""
     if isinstance(path, int):
         return str(path)
@@ -271,11 +263,9 @@ def _describe(found: list[Holder]) -> str:
     mains = _mains(found)
     if not mains:
         return "a process that you may not see"
-    shown = [
-        f"{pid} ({_name_of(pid)}) for {_duration(time.time() - holder.since)}"
-        for holder in mains[:3]
-        for pid in (holder.keeps or holder.pid,)
-    ]
+    now = time.time()
+    told = [(holder.keeps or holder.pid, now - holder.since) for holder in mains[:3]]
+    shown = [f"{pid} ({_name_of(pid)}) for {_duration(age)}" for pid, age in told]
     return ", ".join(shown) + (f" and {len(mains) - 3} more" if len(mains) > 3 else "")
 
 
@@ -343,8 +333,8 @@ class _Watch:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._targets: dict[int, Path | int] = {}
-        self._gone: list[Path | int] = []
+        self._targets: dict[int, Target] = {}
+        self._gone: list[Target] = []
         self._kept: list[int] = []
 
     def __enter__(self) -> _Watch:
@@ -360,7 +350,7 @@ class _Watch:
         self._kept.append(fd)
         return fd
 
-    def add(self, target: Path | int) -> int | None:
+    def add(self, target: Target) -> int | None:
         """Watch a FIFO or a PID; the descriptor watched, or None if it is gone."""
         if isinstance(target, int):
             pidfd = _pidfd_open(target)
@@ -383,12 +373,12 @@ class _Watch:
         self._targets[pidfd] = pid
         self._epoll.register(pidfd, select.EPOLLIN)
 
-    def went(self) -> list[Path | int]:
+    def went(self) -> list[Target]:
         """What is gone and was not yet returned by next(), which still will."""
         self._collect(0)
         return self._gone
 
-    def next(self, deadline: float) -> list[Path | int]:
+    def next(self, deadline: float) -> list[Target]:
         """What is gone since the last call; [] when `deadline` (monotonic) passed."""
         while not self._gone:
             left = deadline - time.monotonic()
@@ -556,7 +546,8 @@ def _prepare(path: Path, mode: int | None) -> None:
         try:
             found = posix.lstat(path)
         except FileNotFoundError:
-            if mode is None or not posix.fspath(path):
+            # Behind a slash no FIFO can be made, and a dangling link "exists" (EEXIST) for ever.
+            if mode is None or _fsencode(path)[-1:] in (b"", b"/"):
                 raise
             _make_fifo(path, mode)
             continue
@@ -1036,8 +1027,18 @@ def _is_hidden(pid: int, since: float) -> bool:
     except PermissionError:
         return True
     except OSError:
-        pass  # ended
+        return _is_there(pid)  # hidepid=2 (proc(5)) hides other users' processes whole
     return False
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        posix.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _pidfds_of_unseen(path: Path, found: list[Holder], watch: _Watch) -> list[int]:
@@ -1051,7 +1052,7 @@ def _pidfds_of_unseen(path: Path, found: list[Holder], watch: _Watch) -> list[in
 # member is a 64-bit mask and whose 32 bits at 60 are the wait status (Linux 6.15).
 _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO_EXIT = 8
-_PIDFD_INFO_MASK, _EXIT_CODE_AT = 8, 60
+_MASK_SIZE, _EXIT_CODE_AT = 8, 60  # bytes
 
 
 def _exit_status(pidfd: int, deadline: float) -> int | None:
@@ -1063,12 +1064,12 @@ def _exit_status(pidfd: int, deadline: float) -> int | None:
     reaped = select.poll()
     reaped.register(pidfd, 0)  # POLLHUP, reported unasked
     while True:
-        info = bytearray(_PIDFD_INFO_EXIT.to_bytes(_PIDFD_INFO_MASK, sys.byteorder).ljust(_EXIT_CODE_AT + 4, b"\0"))
+        info = bytearray(_PIDFD_INFO_EXIT.to_bytes(_MASK_SIZE, sys.byteorder).ljust(_EXIT_CODE_AT + 4, b"\0"))
         try:
             fcntl.ioctl(pidfd, _PIDFD_GET_INFO, info)
         except OSError:
             return None
-        if int.from_bytes(info[:_PIDFD_INFO_MASK], sys.byteorder) & _PIDFD_INFO_EXIT:
+        if int.from_bytes(info[:_MASK_SIZE], sys.byteorder) & _PIDFD_INFO_EXIT:
             code = int.from_bytes(info[_EXIT_CODE_AT:], sys.byteorder)
             return 128 + posix.WTERMSIG(code) if posix.WIFSIGNALED(code) else posix.WEXITSTATUS(code)
         left = deadline - time.monotonic()
@@ -1117,13 +1118,15 @@ def _held(path: Path) -> Held:
     return Held(path, found) if found else Held(path, found, "held a moment ago, by a process that has let go since")
 
 
-def _open_for_status(watch: _Watch, watched: dict[Path | int, int | None]) -> dict[Path | int, list[int]]:
+def _open_for_status(watch: _Watch, watched: dict[Target, int | None]) -> dict[Target, list[int]]:
     """For each target the pidfds of the processes whose exit status counts."""
-    pidfds: dict[Path | int, list[int]] = {}
+    pidfds: dict[Target, list[int]] = {}
     for target, fd in watched.items():
-        if fd is not None and isinstance(target, int):
+        if fd is None:
+            continue
+        if isinstance(target, int):
             pidfds[target] = [fd]
-        elif fd is not None and not isinstance(target, int) and target not in watch.went():
+        elif target not in watch.went():
             pidfds[target] = _pidfds_of_mains(target, watch)
     for target in watch.went():
         if not isinstance(target, int):
@@ -1136,6 +1139,8 @@ def _pidfds_of_mains(path: Path, watch: _Watch) -> list[int]:
         found = holders(path)
     except Unseen:
         found = []
+    if not all(posix.access(f"/proc/{pid}", posix.F_OK) for pid in _unseen_owners(path, found)):
+        return []  # hidden whole, its start too: it may have got the PID of the one that took the lock
     unseen = _pidfds_of_unseen(path, found, watch)
     if unseen:
         # The others are main only if they took the lock themselves, and did not inherit it.
@@ -1146,8 +1151,8 @@ def _pidfds_of_mains(path: Path, watch: _Watch) -> list[int]:
 
 
 def _wait_down(
-    watch: _Watch, watched: dict[Path | int, int | None], any: bool, max_age: float | None, deadline: float
-) -> list[Path | int]:
+    watch: _Watch, watched: dict[Target, int | None], any: bool, max_age: float | None, deadline: float
+) -> list[Target]:
     """The targets in the order in which they went; with `any` the first alone."""
     gone = [target for target, fd in watched.items() if fd is None]
     while len(gone) < len(watched) and not (any and gone):
@@ -1159,7 +1164,7 @@ def _wait_down(
     return gone[:1] if any else gone
 
 
-def _ending(target: Path | int, pidfds: Iterable[int], deadline: float) -> int | None:
+def _ending(target: Target, pidfds: Iterable[int], deadline: float) -> int | None:
     """The highest exit status among the processes; None if one is not known."""
     try:
         statuses = [_exit_status(pidfd, deadline) for pidfd in pidfds]
@@ -1177,16 +1182,15 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
     bell = _thread.allocate_lock()
     bell.acquire()
     arrivals: dict[Path, _Arrival] = {}
-    came: list[Path] = []
     try:
-        came += [path for path in paths if _probe(path) is not None]
+        came = dict.fromkeys(path for path in paths if _probe(path) is not None)  # in this order
         for path in paths:
             if path not in came:
                 arrivals[path] = _Arrival.expect(path, bell)
         while True:
-            came += [path for path in paths if path not in came and arrivals[path].has_come()]
+            came.update(dict.fromkeys(path for path in paths if path not in came and arrivals[path].has_come()))
             if len(came) == len(paths) or (any and came):
-                return came[:1] if any else came
+                return list(came)[: 1 if any else None]
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(next(path for path in paths if path not in came), "nobody holds it")
@@ -1199,8 +1203,9 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
 def _signal(path: Path, sig: int, all: bool, watch: _Watch, spare: Iterable[int] = ()) -> list[int]:
     """Signal the holders; those of the next generation, told by the watch, not."""
     found = holders(path)
-    for owner in _unseen_owners(path, found):
-        raise Unseen(path, f"by {owner} ({_name_of(owner)}), into which you may not look")
+    unseen = _unseen_owners(path, found)
+    if unseen:
+        raise Unseen(path, f"by {unseen[0]} ({_name_of(unseen[0])}), into which you may not look")
     sent: list[int] = []
     for holder in {holder.pid: holder for holder in (found if all else _mains(found))}.values():
         pid = holder.keeps or holder.pid
@@ -1250,7 +1255,7 @@ def _kill_rest(watch: _Watch, path: Path, all: bool, deadline: float) -> list[in
         news = watch.next(deadline)
         if path in news:
             return killed
-        if not news or time.monotonic() >= deadline:
+        if time.monotonic() >= deadline:
             after = " after SIGKILL" if killed else ""
             raise TimedOut(path, f"still held{after} by {_describe(_held(path).holders)}")
 
@@ -1261,8 +1266,9 @@ def _kill_rest(watch: _Watch, path: Path, all: bool, deadline: float) -> list[in
 class Hold:
     """A FIFO held by this process: a context manager, or release() by hand.
 
-    fd is the locked read end, close-on-exec, and -1 after the release.  A child
-    made by fork(2) without exec keeps the FIFO alive until it ends too.
+    fd is the locked read end, close-on-exec, and -1 after the release, when
+    `with` raises ValueError.  A child made by fork(2) without exec keeps the
+    FIFO alive until it ends too.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -1270,6 +1276,8 @@ class Hold:
         self.fd = fd
 
     def __enter__(self) -> Hold:
+        if self.fd < 0:
+            raise ValueError(f"{_show(self.path)}: was released")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -1289,8 +1297,11 @@ def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode:
     shared: beside other shared holders, but no exclusive one.
 
     Raises Held; NotAFifo; Refused (a symbolic link, or a stranger's FIFO in a
-    sticky directory); Obstructed; OSError.  See fifo(7), flock(2).
+    sticky directory); Obstructed; OSError; ValueError (a timeout that is NaN, a
+    mode above 0o777).  See fifo(7), flock(2).
     """
+    if not 0 <= mode <= 0o777:
+        raise ValueError(f"{mode:#o}: not a mode from 0 to 0o777")
     fd = _hold_within(path, shared, mode, _deadline(timeout))
     if fd is None:
         raise _held(path)
@@ -1306,6 +1317,7 @@ def check(path: Path, *, max_age: float | None = None) -> bool:
     and well, which raises Stale where the last beat, the FIFO's mtime, is older.
 
     Raises NotAFifo, or OSError (permission denied, a loop of links): cannot tell.
+    ValueError if max_age is NaN.  See fifo(7), ENXIO in open(2).
     """
     _refuse_nan(max_age)
     found = _probe(path)
@@ -1317,13 +1329,13 @@ def check(path: Path, *, max_age: float | None = None) -> bool:
 
 
 def wait(
-    *targets: Path | int,
+    *targets: Target,
     timeout: float | None = None,
     any: bool = False,
     up: bool = False,
     status: bool = False,
     max_age: float | None = None,
-) -> dict[Path | int, int | None]:
+) -> dict[Target, int | None]:
     """Sleep until every target, or with `any` the first, is gone.
 
     A target is a FIFO's path, gone once it has been without a reader since the
@@ -1407,7 +1419,7 @@ def _move_high(fd: int) -> int:
     limit = posix.sysconf("SC_OPEN_MAX")
     odd = range(701, limit, 2) if limit > 701 else range((limit - 2) | 1, 2, -2)
     for high in odd:
-        if high != fd and not _is_open(high):
+        if not _is_open(high):
             posix.dup2(fd, high)
             posix.close(fd)
             return high
@@ -1551,10 +1563,6 @@ def _restore_signals(ignored: str) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
-def _ignore_pipe() -> None:
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
-
 def _restore_locale() -> None:
     """Give back the LC_CTYPE that Python replaces where it is C or not set (PEP 538)."""
     if not posix.environ.get(b"LC_CTYPE", b"").endswith((b"UTF-8", b"utf8")):
@@ -1576,7 +1584,6 @@ def _candidates(name: bytes) -> list[bytes]:
 
 
 def _exec_file(file: bytes, command: list[str]) -> None:
-    posix.stat(file)  # an execve(2) that fails costs ten times as much
     try:
         posix.execv(file, command)
     except OSError as error:
@@ -1591,10 +1598,13 @@ def _exec(command: list[str]) -> tuple[int, str]:
     if command[0].startswith("-"):
         reason += "; options go before the FIFO"
     for file in _candidates(_fsencode(command[0])) if command[0] else ():
+        found = False
         try:
+            posix.stat(file)  # an execve(2) that fails costs ten times as much
+            found = True
             _exec_file(file, command)
         except (FileNotFoundError, NotADirectoryError):
-            if _exists(file):
+            if found:
                 status, reason = _CANNOT_RUN, "cannot be run: its interpreter is missing"
         except OSError as error:
             status, reason = _CANNOT_RUN, f"cannot be run: {error.strerror}"
@@ -1710,6 +1720,7 @@ def _let_go_of(paths: Iterable[str]) -> None:
             continue
         if _inode(found) in inodes and fcntl.fcntl(fd, fcntl.F_GETFL) & posix.O_ACCMODE != posix.O_WRONLY:
             posix.close(fd)
+    _open_standard_descriptors()
 
 
 def _hold_or_wait(path: str, options: _Options) -> int | None:
@@ -1752,7 +1763,7 @@ def _become(path: str, fd: int, command: list[str], options: _Options) -> int:
     _restore_locale()
     _restore_signals(options.ignored)
     status, reason = _exec(command)
-    _ignore_pipe()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # standard error, or a keeper, may be gone
     if dismiss is not None:
         _dismiss_keeper(dismiss)
     posix.close(fd)
@@ -1773,21 +1784,32 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
         )
     if fcntl.fcntl(fd, fcntl.F_GETFL) & posix.O_ACCMODE == posix.O_WRONLY:
         raise Refused(path, f"descriptor {fd} is not open for reading; open it with: exec {fd}<>FIFO")
-    if not _leads_to(path, posix.fstat(fd)):
+    found = posix.fstat(fd)
+    if not _leads_to(path, found):
         raise Refused(path, f"descriptor {fd} is open on another file")
-    caller = f"/proc/{posix.getppid()}/fd"
-    if posix.access(caller, posix.X_OK) and not _is_file(f"{caller}/{fd}", posix.fstat(fd)):
+    caller = str(posix.getppid())
+    if posix.access(f"/proc/{caller}/fd", posix.X_OK) and _inode_behind(caller, str(fd)) != _inode(found):
+        if _is_locked(path, options.shared):  # by another, be the caller who it may: bash becomes its last command
+            return _report_held(_locked_by(path, fd), options)
         raise Refused(path, f"descriptor {fd} is open on it here, but not in the calling shell, which is to hold")
     conflict = _flock_within(fd, path, options)
     if conflict:
         return _report_held(conflict, options)
-    if not _leads_to(path, posix.fstat(fd)):
+    if not _leads_to(path, found):
         raise Refused(path, "was replaced while the lock was waited for")
     _beat(fd)
-    _publish(absolute, posix.getppid(), fd)
+    _publish(absolute, int(caller), fd)
     if options.verbose:
         _say(f"{_show(path)}: held by descriptor {fd}")
     return _YES
+
+
+def _is_locked(path: str, shared: bool) -> bool:
+    fd = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+    try:
+        return not _flock(fd, shared, path)
+    finally:
+        posix.close(fd)
 
 
 def _locked_by(path: str, fd: int) -> Held:
@@ -1905,7 +1927,7 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     return pids
 
 
-def _report_statuses(gone: dict[Path | int, int | None]) -> int:
+def _report_statuses(gone: dict[Target, int | None]) -> int:
     """The highest status; 125 stands for one that the kernel could not tell."""
     for target, status in gone.items():
         if status is None:
@@ -1920,8 +1942,8 @@ def _raise_descriptor_limit(targets: int) -> None:
         return
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, hard)), hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
 
 
 def _cmd_who(options: _Options, operands: list[str]) -> int:
@@ -2033,7 +2055,7 @@ def _signal_number(text: str) -> int:
     number = getattr(signal, name if name.startswith("SIG") else f"SIG{name}", None)
     if "_" in name or not text.isascii() or not isinstance(number, int):
         raise ValueError(f"{_show(text)}: not a signal")
-    return int(number)
+    return number
 
 
 # The options of each verb: flag, attribute of _Options, value, converter, help.
@@ -2064,7 +2086,8 @@ _SPECS: dict[str, tuple[Any, ...]] = {
     "wait": (
         "sleep until nobody holds FIFO",
         (
-            "[-t SECS] [--any] [--up] [--status] [--max-age SECS] [-v] FIFO...",
+            "[-t SECS] [--any] [--status] [--max-age SECS] [-v] FIFO...",
+            "[-t SECS] [--any] --up [-v] FIFO...",
             "[-t SECS] [--any] [--status] [-v] --pid PID...",
         ),
         ("-t", "timeout", "SECS", _secs, "124 if it takes longer"),
@@ -2211,12 +2234,8 @@ def _run(args: list[str]) -> int:
 
 def _open_standard_descriptors() -> None:
     """Fill closed ones, or a FIFO could become descriptor 2 and get our messages."""
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        while True:
-            fd = posix.open("/dev/null", posix.O_RDWR)
-            if fd > 2:
-                posix.close(fd)
-                return
+    while not (_is_open(0) and _is_open(1) and _is_open(2)):
+        posix.open("/dev/null", posix.O_RDWR)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -460,6 +460,15 @@ alike() {
     [ ! -e ran ] && [ ! -e missing ]
 }
 
+@test "hold exits 125 at once for a name that ends in a slash" {
+    ln -s missing dangling
+    for path in dangling/ new/; do
+        go_cmd timeout -s KILL 20 "$P" hold -w 5 $path touch ran
+        ends 125 "procalive: $path: No such file or directory"
+    done
+    [ ! -e ran ] && [ ! -e missing ] && [ ! -e new ]
+}
+
 @test "hold follows links on the way to the FIFO" {
     mkdir dir
     ln -s dir link

@@ -95,6 +95,17 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
     ends 125 "procalive: $F: descriptor 9 *"
 }
 
+@test "hold --fd exits 75 where another holds, also as the command that its shell becomes" {
+    hold_bg
+    go_cmd bash -c 'exec 9<>"$2"; "$1" hold --fd 9 "$2"' bash "$P" "$F"
+    ends 75 "procalive: $F: held by $pid (sleep) for *"
+    go_cmd bash -c 'exec 9<>"$2"; "$1" hold -q -E 33 --fd 9 "$2"' bash "$P" "$F"
+    ends 33
+    end_holder
+    go_cmd bash -c 'exec 9<>"$2"; "$1" hold --fd 9 "$2"' bash "$P" "$F"
+    ends 125 "procalive: $F: descriptor 9 is open on it here, but not in the calling shell, *"
+}
+
 @test "hold --fd exits 125 when the calling shell has another file open there" {
     mkfifo "$F"
     go_cmd bash -c 'exec 9>log; "$1" hold --fd 9 "$2" 9<>"$2"' bash "$P" "$F"

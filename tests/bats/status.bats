@@ -105,6 +105,21 @@ wait_bg() {
     returns 6
 }
 
+@test "wait --status exits 125 where /proc hides the main process and a child can be seen" {
+    setup_status
+    another_user
+    # shellcheck disable=SC2016 # the job's
+    hold_bg -m 0622 "$F" sh -c '"$@" & until [ -e go ]; do sleep 0.02; done; kill $!; exit 6' sh "${other[@]}" sleep 300
+    as=(unshare --mount sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh "${other[@]}")
+    until_true eval '"${as[@]}" "$P" who "$F"'
+    go kill -s 0 "$F"
+    ends 2 "procalive: $F: held, but by $pid "*
+    bg_logged "${as[@]}" "$P" wait --status "$F"
+    until_true asleep_on "$pid" "$F"
+    touch go
+    returns 125 '' "procalive: $F: gone, but how it ended is not known (see --status in procalive(1))"
+}
+
 @test "wait --status exits with the highest status of several" {
     setup_status
     job 3

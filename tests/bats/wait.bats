@@ -201,6 +201,12 @@ held_by_other() { [ "$F.holder" -ef "$F" ] && [ "$(readlink "$F.holder")" != "/p
     returns 0 other
 }
 
+@test "wait closes a standard descriptor that is the FIFO, and writes into nothing else" {
+    mkfifo "$F"
+    go_cmd timeout 20 sh -c 'exec "$1" wait --any "$2" 1<>"$2"' sh "$P" "$F"
+    ends 0
+}
+
 @test "wait --any prints one that was gone from the start, as it was given" {
     hold_bg
     go wait --any "$F" $'\xff name' missing

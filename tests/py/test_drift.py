@@ -1,8 +1,11 @@
 """Each fact has one source, and what repeats it says the same."""
 
+import inspect
 import os
 import re
 import subprocess
+import sys
+import typing
 
 import pytest
 from support import ROOT
@@ -17,7 +20,7 @@ OPTIONS = {
     "who": {"--json"},
     "kill": {"-s", "-k", "-a", "-q", "-v"},
 }
-STATUSES = {"0", "1", "2", "3", "75", "124", "125", "126", "127", "128+N", "130"}
+STATUSES = {"0", "1", "2", "3", "75", "124", "125", "126", "127", "N", "128+N", "130"}
 ENDS = {
     "hold": {"75", "125", "126", "127"},
     "check": {"0", "1", "2", "3"},
@@ -100,9 +103,16 @@ def test_the_manual_has_the_statuses_of_the_contract():
     assert {status for item in items for status in item.replace('"', "").split(" , ")} == STATUSES
 
 
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python 3.9 cannot evaluate X | Y")
+@pytest.mark.parametrize("name", ["check", "hold", "holders", "kill", "wait"])
+def test_every_hint_of_the_module_can_be_evaluated(name):
+    function = getattr(procalive, name)
+    assert set(typing.get_type_hints(function)) == {*inspect.signature(function).parameters, "return"}
+
+
 def test_the_program_has_the_statuses_of_the_contract():
     names = ("YES", "NO", "UNKNOWN", "STALE", "HELD", "TIMED_OUT", "FAILED", "CANNOT_RUN", "NOT_FOUND", "INTERRUPTED")
-    assert {str(getattr(procalive, f"_{name}")) for name in names} == STATUSES - {"128+N"}
+    assert {str(getattr(procalive, f"_{name}")) for name in names} == STATUSES - {"N", "128+N"}
 
 
 def test_the_version_is_written_in_procalive_py_alone():

@@ -34,7 +34,9 @@ def test_every_error_is_a_procalive_error_of_one_line_that_names_the_path(error)
 def test_every_error_can_be_copied_and_pickled(error, carry):
     other = carry(error)
     assert type(other) is type(error)
-    assert (str(other), other.__dict__) == (str(error), error.__dict__)
+    assert (str(other), repr(other), other.__dict__) == (str(error), repr(error), error.__dict__)
+    assert getattr(other, "errno", None) == getattr(error, "errno", None)
+    assert getattr(other, "filename", None) == getattr(error, "filename", None)
 
 
 def test_a_worker_process_can_raise_held_to_its_pool(fifo):

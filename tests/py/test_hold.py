@@ -81,6 +81,13 @@ def test_hold_creates_with_mode_0600_by_default_and_leaves_that_of_an_old_fifo(f
     assert mode_of(fifo) == 0o644
 
 
+@pytest.mark.parametrize("mode", [600, 0o1777, 0o10000, -1])
+def test_hold_refuses_a_mode_that_is_none_and_creates_nothing(fifo, mode):
+    with pytest.raises(ValueError, match="not a mode"):
+        procalive.hold(fifo, mode=mode)
+    assert not os.path.lexists(fifo)
+
+
 def test_hold_raises_file_not_found_with_its_name_where_the_directory_is_missing(tmp_path):
     path = tmp_path / "missing" / "job.fifo"
     with pytest.raises(FileNotFoundError, match="no such directory") as caught:
@@ -406,6 +413,14 @@ def test_release_by_hand_leaves_alone_what_has_the_number_since(fifo):
         held.release()
         other = os.open(os.devnull, os.O_RDONLY)
     os.close(other)
+
+
+def test_what_was_released_cannot_be_entered(fifo):
+    held = procalive.hold(fifo)
+    held.release()
+    with pytest.raises(ValueError, match="was released"), held:
+        pass
+    assert not procalive.check(fifo)
 
 
 def test_an_exception_inside_lets_go(fifo):
