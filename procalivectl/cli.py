@@ -98,7 +98,7 @@ def ls(paths: Paths = None, as_json: Json = False, all: All = False, max_age: Ma
 def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
     """Show the same live, full screen; signal a holder."""
     if not all_terminals() or os.environ.get("TERM", "dumb") == "dumb":
-        words.say("top needs a terminal; use procalivectl ls")
+        words.say("top needs a terminal, on standard error too; use procalivectl ls")
         return 2
     from procalivectl import live
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.text import Text
 
 import procalive
@@ -49,7 +48,8 @@ def _examine(path: str) -> Iterator[Finding]:
         yield from _place(path)
         return
     if not stat.S_ISFIFO(found.st_mode):
-        yield Finding(WRONG, f"not a FIFO but {_kind(found.st_mode)}", "remove it, or name another path")
+        advice = "remove it, or name another path" if stat.S_ISREG(found.st_mode) else "name another path"
+        yield Finding(WRONG, f"not a FIFO but {_kind(found.st_mode)}", advice)
         return
     fifo = survey.Survey([path]).look()[0]
     yield from _link(path) if os.path.islink(path) else ()
@@ -358,7 +358,7 @@ def _print_json(path: str | None, findings: Sequence[Finding]) -> None:
 
 
 def _print(title: str, findings: Sequence[Finding]) -> None:
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = words.console(soft_wrap=True)
     console.print(Text(title, "bold"))
     for level, what, advice in findings:
         console.print(Text.assemble("  ", (level, _COLOURS[level]), f": {what}"))

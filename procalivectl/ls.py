@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -29,12 +28,12 @@ def run(look: survey.Survey, as_json: bool) -> int:
 
 
 def _print_table(fifos: Sequence[survey.Fifo]) -> None:
-    console = Console(highlight=False, markup=False, emoji=False)
-    width = console.width if console.is_terminal else _UNLIMITED
+    console, is_terminal = words.console(), sys.stdout.isatty()
+    width = console.width if is_terminal else _UNLIMITED
     now = time.time()
     rows = [table.cells(fifo, now) for fifo in fifos]
     columns = table.fit(rows, table.COLUMNS, width)
-    if not console.is_terminal:
+    if not is_terminal:
         for line in [{name: Text(name) for name in table.COLUMNS}, *rows]:
             sys.stdout.write(_aligned(line, columns))
         return

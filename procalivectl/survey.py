@@ -149,7 +149,10 @@ class Survey:
         parent = os.path.dirname(path) or "."
         try:
             found = os.stat(path)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not path:  # no name at all, so "not alive" of nothing, as for `procalive check`
+                yield _unknown(path, self.named, error)
+                return
             self.directories.update({parent} if os.path.isdir(parent) else ())
             yield Fifo(path, self.named, state=FREE, remark="missing")
         except (OSError, ValueError) as error:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import procalive
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 show = procalive._show  # control characters escaped: harmless on any terminal
 
@@ -28,6 +32,16 @@ def reason(error: BaseException) -> str:
     if isinstance(error, procalive.ProcaliveError):
         return error.text
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def console(soft_wrap: bool = False) -> Console:
+    """For text as it is, with no escape sequence at all where NO_COLOR is set."""
+    from rich.console import Console
+
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap, color_system=None if plain else "auto"
+    )
 
 
 def say(text: str) -> None:

@@ -225,7 +225,10 @@ procalive_lock() {
 procalive_publish() {
     case $1 in
     /*) procalive_path=$1 ;;
-    *) procalive_path=${PWD%/}/$1 ;;
+    *)
+        procalive_path=${PWD:-$(command pwd)}
+        procalive_path=${procalive_path%/}/$1
+        ;;
     esac
     command touch -c -- "$procalive_path" 2>/dev/null || :
     if [ -h "$procalive_path.holder" ] || [ ! -e "$procalive_path.holder" ]; then
@@ -304,7 +307,7 @@ procalive_run() {
 }
 
 procalive_found() {
-    command -v "$1" >/dev/null 2>&1 || procalive_fail "$1 is not on the PATH ($PATH), and needed here"
+    command -v "$1" >/dev/null 2>&1 || procalive_fail "$1 is not on the PATH (${PATH-}), and needed here"
 }
 
 # One line, whatever is in a name; and the status for "cannot tell".

@@ -51,7 +51,7 @@ def test_the_version_is_procalives():
 
 def test_top_without_a_terminal_says_so_and_ends_2():
     done = ctl("top", stdin=subprocess.DEVNULL)
-    assert (done.returncode, only_line(done)) == (2, "top needs a terminal; use procalivectl ls")
+    assert (done.returncode, only_line(done)) == (2, "top needs a terminal, on standard error too; use procalivectl ls")
 
 
 def test_without_the_extra_one_line_tells_the_command_and_ends_2():

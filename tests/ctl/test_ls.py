@@ -208,12 +208,24 @@ def test_names_with_markup_and_control_characters_are_shown_harmlessly(place, ho
 def test_a_terminal_gets_colours_and_a_pipe_none(place, hold):
     hold(place / "job")
     assert "\x1b[32mheld" in in_terminal("ls", str(place), columns=100)
-    assert "\x1b" not in ctl("ls", str(place)).stdout
+    for environ in ({}, {"FORCE_COLOR": "1"}):
+        assert "\x1b" not in ctl("ls", str(place), env=os.environ | environ).stdout
+
+
+@pytest.mark.parametrize("verb", ["ls", "doctor", "export"])
+def test_the_empty_name_is_an_error_and_neither_free_nor_a_sample(verb):
+    done = ctl(verb, "")
+    assert done.returncode == 2
+    assert "No such file or directory" in done.stdout + done.stderr
+    assert "free" not in done.stdout
+    assert "procalive_alive{" not in done.stdout
 
 
 def test_no_color_is_obeyed(place, hold):
     hold(place / "job")
-    assert "\x1b[32m" not in in_terminal("ls", str(place), columns=100, NO_COLOR="1")
+    assert "\x1b[3" in in_terminal("doctor", str(place / "job"), columns=100)
+    for verb in (("ls", str(place)), ("doctor", str(place / "job"))):
+        assert "\x1b" not in in_terminal(*verb, columns=100, NO_COLOR="1")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])

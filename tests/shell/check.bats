@@ -145,6 +145,11 @@ bats_require_minimum_version 1.5.0
 2 " 'PATH=$PWD/tools; st procalive_check dead'
 }
 
+@test "no function ends a shell that has no PATH" {
+    mkfifo dead
+    every_shell "0 " 'p=$PATH; unset PATH; procalive_check dead 2>/dev/null || :; PATH=$p; st true'
+}
+
 @test "check takes a missing /dev/null for no answer" {
     need_root
     hold F && rm F.holder

@@ -214,6 +214,10 @@ fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
 2 " 'PATH=$PWD/tools:$1; st procalive_guard G; PATH=$PWD/tools; st procalive_guard H' "$(dirname "$(type -P dd)")"
 }
 
+@test "guard knows its directory without PWD" {
+    every_shell "0 0 " 'unset PWD; st procalive_guard F; st test "$PROCALIVE_FIFO" = "$1/F"; procalive_release' "$(pwd -P)"
+}
+
 @test "guard in a subshell lasts as long as the subshell" {
     every_shell "0 1 " '(procalive_guard F; [ F.holder -ef F ]; procalive who F >/dev/null; st procalive_check F); st procalive_check F'
 }
