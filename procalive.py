@@ -22,8 +22,8 @@ Invariants:
   * A signal goes through a pidfd that was checked after it was opened.
 
 Stable: the names in __all__, the command line and its statuses.  All else may
-change.  procalive(1) is the manual of the commands,
-procalive(7) tells how and why it works.
+change.  procalive(1) is the manual of the commands, procalive(7) tells how and
+why it works.
 """
 
 from __future__ import annotations
