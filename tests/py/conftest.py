@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from support import SCRIPT, Background, Program, descriptors, eventually, proc
+from support import SCRIPT, Background, Program, descriptors, eventually, keeper_of, proc
 
 # No files left beside the tests, and no time limit but that of pytest-timeout.
 hypothesis.settings.register_profile("procalive", database=None, deadline=None)
@@ -102,12 +102,6 @@ def keeper(background):  # noqa: ARG001
         job.wait()
     for pidfd in keepers:
         end(pidfd)
-
-
-def keeper_of(job, path):
-    import procalive
-
-    return next((one.pid for one in procalive.holders(path) if one.keeps == job), None)
 
 
 def end(pidfd):

@@ -49,6 +49,13 @@ def eventually(condition, seconds=10.0):
         time.sleep(0.001)
 
 
+def keeper_of(job, path):
+    """The PID of the keeper of that job, or None; for a moment that of the child that starts it."""
+    import procalive
+
+    return next((one.pid for one in procalive.holders(path) if one.keeps == job), None)
+
+
 def proc(name):
     with open(f"/proc/{name}", "rb") as file:
         return file.read().decode(errors="replace")
