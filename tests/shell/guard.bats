@@ -48,7 +48,7 @@ end() {
         guarded "$shell" F
         every_shell "75 0 " 'st procalive_guard F; st procalive_check F'
         run -75 procalive hold -q F -- true
-        run python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import procalive; print(procalive.check("F")); procalive.hold("F")' "$top"
+        run python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import procalive; print(procalive.check("F"), flush=True); procalive.hold("F")' "$top"
         [[ $output == True*Held:* ]]
         end
     done
