@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
+    Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
     Target = Path + " | int"
 
@@ -335,7 +336,7 @@ class _Watch:
         self._epoll = select.epoll()
         self._targets: dict[int, Target] = {}
         self._gone: list[Target] = []
-        self._kept: list[int] = []
+        self._kept: set[int] = set()
 
     def __enter__(self) -> _Watch:
         return self
@@ -347,7 +348,7 @@ class _Watch:
 
     def keep(self, fd: int) -> int:
         """Let a descriptor stay open until the watch ends, and close it then."""
-        self._kept.append(fd)
+        self._kept.add(fd)
         return fd
 
     def add(self, target: Target) -> int | None:
@@ -405,11 +406,16 @@ class _Watch:
             events = self._epoll.poll(pause, _BATCH)
             for fd, event in events:
                 if fd != fresh or event & select.EPOLLERR:
-                    self._gone.append(self._targets.pop(fd))
-                    # Not by closing it, which comes later anyhow (a pidfd is still good
-                    # for its status): a copy in a child that the host program has forked
+                    target = self._targets.pop(fd)
+                    self._gone.append(target)
+                    # Unregistered first: a copy in a child that the host program has forked
                     # would keep a closed descriptor in the set (epoll(7), Q6).
                     self._epoll.unregister(fd)
+                    # A pidfd is still good for its status; a write end could be taken for
+                    # the read end that an old holder link names.
+                    if not isinstance(target, int):
+                        self._kept.remove(fd)
+                        posix.close(fd)
             pause, more = 0, len(events) == _BATCH
 
 
@@ -1005,17 +1011,29 @@ def _still_holds(holder: Holder) -> bool:
     return reads and (not holder._keeper or _believed(_read_kept(holder.pid), holder._caller) == holder.keeps)
 
 
-def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
-    """Other users' processes that hold, but whose descriptors cannot be seen.
+def _owners(path: Path, found: list[Holder]) -> tuple[list[int], float]:
+    """Who took the lock, even where it ended since, and when the process had started by then.
 
-    /proc/locks names who took the lock, even after it ended; only a process
-    that was there before the holder link was made can be the one.
+    What inherited the lock tells both best: neither the link, nor the clock that
+    dates it, nor the device number, which /proc/locks has other than stat(2) on
+    btrfs and some overlays, can then mislead.
     """
+    heirs = [holder for holder in found if holder.lock]
+    if not heirs:
+        return _lock_owners(posix.stat(path)), posix.lstat(_fsencode(path) + b".holder").st_mtime
+    lines = [line.split() for heir in heirs for line in _read_proc(f"{heir.pid}/fdinfo/{heir.fd}").splitlines()]
+    return [int(words[5]) for words in lines if words[:1] == [b"lock:"] and words[2] == b"FLOCK"], min(
+        heir.since for heir in heirs
+    )
+
+
+def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
+    """Other users' processes that hold, but whose descriptors cannot be seen."""
     seen = {pid for holder in found for pid in (holder.pid, holder.keeps)}
     try:
-        since = posix.lstat(_fsencode(path) + b".holder").st_mtime + 0.02  # starts are told to 10 ms
-        return [pid for pid in _lock_owners(posix.stat(path)) if pid not in seen and _is_hidden(pid, since)]
-    except OSError:
+        owners, since = _owners(path, found)
+        return [pid for pid in dict.fromkeys(owners) if pid not in seen and _is_hidden(pid, since + 0.02)]
+    except (OSError, LookupError, ValueError):
         return []
 
 
@@ -1144,7 +1162,7 @@ def _pidfds_of_mains(path: Path, watch: _Watch) -> list[int]:
     unseen = _pidfds_of_unseen(path, found, watch)
     if unseen:
         # The others are main only if they took the lock themselves, and did not inherit it.
-        owners = _lock_owners(posix.stat(path))
+        owners, _ = _owners(path, found)
         found = [holder for holder in found if holder.pid in owners or holder.keeps in owners]
     seen = [_pidfd_of(holder, watch) for holder in _mains(found)]
     return [*unseen, *(pidfd for pidfd in seen if pidfd is not None)]

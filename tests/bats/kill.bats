@@ -222,6 +222,20 @@ stubborn() {
     kill -0 "$pid"
 }
 
+@test "kill signals no child of another user's process, link or no link" {
+    another_user
+    # As a server of root's with a worker, which holds too, and which is all that its user can see.
+    # shellcheck disable=SC2016 # the job's
+    hold_bg -m 0622 "$F" sh -c '"$@" & echo $! >child; wait' sh "${other[@]}" sleep 300
+    recorded_in child
+    rm "$F.holder"
+    as=("${other[@]}")
+    until_true eval '"${as[@]}" "$P" who "$F"'
+    go kill "$F"
+    ends 2 "procalive: $F: held, but by $pid (sh), into which you may not look *"
+    kill -0 "$(<child)"
+}
+
 @test "kill exits 2 when the signal is not permitted" {
     another_user
     hold_bg

@@ -5,7 +5,8 @@ Whoever holds takes a record lock (fcntl(2)) on a marker file as well: a second
 mechanism of the kernel's, which ends with the process just before the FIFO is
 let go.  Finding it taken is an overlap.  Everything that happens is a byte in a
 log: A acquired, H acquired after another process, O overlap, W a waiter
-returned, M a waiter that slept through 20 s of deaths.
+returned, M a waiter that slept through 20 s, or through the deaths before so
+many acquisitions that it must have missed some.
 
 The rounds end by killing all contenders at once: the FIFO must then read dead,
 every waiter must return by itself, and no process or descriptor be left over.
@@ -33,6 +34,7 @@ import procalive
 SLOTS = ["module"] * 24 + ["hold"] * 20 + ["hold -o"] * 8 + ["wait"] * 8 + ["wait command"] * 4
 ROUNDS = 4
 PATIENCE = 20
+MANY = 30  # acquisitions: half a second of them, so that a late wake-up is no miss
 PRCTL = ctypes.CDLL(None).prctl
 
 
@@ -49,12 +51,20 @@ def watch(place: str, over: mmap.mmap) -> None:
     while not over[0]:
         if procalive.check(f"{place}/f"):
             try:
+                begun = os.stat(f"{place}/log").st_size
                 procalive.wait(f"{place}/f", timeout=PATIENCE)
-                log(place, b"W")
+                log(place, b"W" if acquisitions(place, begun) < MANY else b"M")
             except procalive.TimedOut:
                 log(place, b"M")
         else:
             time.sleep(0.001)
+
+
+def acquisitions(place: str, since: int) -> int:
+    with open(f"{place}/log", "rb") as file:
+        file.seek(since)
+        events = file.read()
+    return events.count(b"A") + events.count(b"H")
 
 
 class Storm:
@@ -168,6 +178,7 @@ def main(seconds: float) -> int:
     PRCTL(36, 1)  # PR_SET_CHILD_SUBREAPER
     with tempfile.TemporaryDirectory() as place:
         os.mkfifo(f"{place}/f")
+        log(place, b"")
         storm, wrong = Storm(place), []
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(ROUNDS):

@@ -156,3 +156,17 @@ def test_a_writer_who_fills_the_pipe_hides_quick_hand_overs_but_no_death(
         print(f"\nquick hand-overs seen of {TRIES}: {seen[False]}, with a full pipe {seen[True]}", end="")
     assert seen[False] == TRIES
     assert not is_read(tmp_path / "f")
+
+
+def test_a_change_of_the_pipes_size_wakes_a_waiter_though_the_holder_lives(tmp_path: Path) -> None:
+    fifo, gone = tmp_path / "f", []
+    with procalive.hold(fifo):
+        waiter = threading.Thread(target=lambda: gone.append(procalive.wait(fifo, timeout=30)))
+        waiter.start()
+        assert until(lambda: is_asleep(waiter.native_id))
+        writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        fcntl.fcntl(writer, getattr(fcntl, "F_SETPIPE_SZ", 1031), 1 << 17)
+        os.close(writer)
+        waiter.join(30)
+        assert gone == [{fifo: None}]
+        assert procalive.check(fifo)

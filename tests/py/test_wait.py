@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from support import NOBODY, eventually, is_asleep, needs_root, proc, state
+from support import NOBODY, descriptors, eventually, is_asleep, needs_root, proc, state
 
 import procalive
 
@@ -173,6 +173,16 @@ def test_a_fifo_that_was_handed_over_counts_as_gone_while_others_are_waited_for(
     second.release()
     assert list(waiter.result()) == [first.path, second.path]
     first.release()
+
+
+def test_no_write_end_is_left_of_a_fifo_that_has_gone_while_others_are_waited_for(tmp_path, background):
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    with procalive.hold(second):
+        with procalive.hold(first):
+            waiter = background(procalive.wait, first, second, timeout=60).asleep()
+        # An old holder link could name its number, and say alive.
+        eventually(lambda: first not in descriptors().values())
+    assert waiter.result() == {first: None, second: None}
 
 
 def test_wait_for_any_returns_the_first_alone(tmp_path, background):
