@@ -106,6 +106,13 @@ def test_check_raises_not_a_fifo_for_a_socket_which_gives_enxio_too(tmp_path):
             procalive.check(tmp_path / "socket")
 
 
+def test_check_is_false_where_the_fifo_is_removed_under_its_hands(fifo, monkeypatch):
+    os.mkfifo(fifo)
+    real = procalive._prove_dead
+    monkeypatch.setattr(procalive, "_prove_dead", lambda path: (os.unlink(path), real(path)))
+    assert procalive.check(fifo) is False
+
+
 @pytest.mark.parametrize(
     ("name", "number"),
     [("loop", errno.ELOOP), ("n" * 256, errno.ENAMETOOLONG), ("file/job.fifo", errno.ENOTDIR), ("", errno.ENOENT)],

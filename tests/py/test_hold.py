@@ -73,6 +73,19 @@ def test_hold_gives_its_mode_to_no_file_that_was_moved_onto_the_name(fifo, tmp_p
     assert mode_of(victim) == 0o600
 
 
+def test_hold_makes_the_fifo_anew_where_it_is_removed_before_it_has_its_mode(fifo, monkeypatch):
+    real = procalive._set_mode
+
+    def remove(path, mode):
+        monkeypatch.setattr(procalive, "_set_mode", real)
+        os.unlink(path)
+        return real(path, mode)
+
+    monkeypatch.setattr(procalive, "_set_mode", remove)
+    with procalive.hold(fifo, mode=0o666):
+        assert mode_of(fifo) == 0o666
+
+
 def test_hold_creates_with_mode_0600_by_default_and_leaves_that_of_an_old_fifo(fifo):
     procalive.hold(fifo).release()
     assert mode_of(fifo) == 0o600
@@ -143,8 +156,18 @@ def test_hold_refuses_a_strangers_fifo_in_a_sticky_directory_of_everybody(common
     os.chown(path, NOBODY, NOBODY)
     with pytest.raises(procalive.Refused, match="where anybody may create files"):
         procalive.hold(path)
-    os.chmod(commons, 0o755)
-    procalive.hold(path).release()
+    for mode in (0o755, 0o777, 0o1755):
+        os.chmod(commons, mode)
+        procalive.hold(path).release()
+
+
+@needs_root
+def test_hold_refuses_a_strangers_fifo_in_a_sticky_root_directory_wherever_it_is_called(commons, program):
+    os.mkdir(f"{commons}/sub")
+    os.mkfifo(f"{commons}/job.fifo")
+    os.chown(f"{commons}/job.fifo", NOBODY, NOBODY)
+    process = program("os.chroot(F); os.chdir('/sub'); outcome(procalive.hold, '/job.fifo')", commons)
+    assert process.first.startswith("Refused /job.fifo: belongs to user ")
 
 
 @needs_root
@@ -160,6 +183,8 @@ def test_hold_raises_held_for_one_who_may_read_but_not_write(commons, program):
     path = f"{commons}/job.fifo"
     with procalive.hold(path, mode=0o644):
         assert program("become(65534); outcome(procalive.hold, F)", path).first.startswith("Held ")
+        said = program("become(65534); outcome(procalive.hold, F, timeout=60)", path).first
+        assert said == f"Refused {path}: held, and to wait for its end takes permission to write to the FIFO"
 
 
 @needs_root
@@ -284,18 +309,43 @@ def test_hold_starts_over_where_the_fifo_is_replaced_under_its_hands(fifo, monke
         assert not procalive.check(fifo + ".old")
 
 
-def test_hold_makes_the_fifo_anew_where_it_is_removed_under_its_hands(fifo, monkeypatch):
+@pytest.mark.parametrize("critical", ["_open_read_end", "_flock"])
+def test_hold_makes_the_fifo_anew_where_it_is_removed_under_its_hands(fifo, monkeypatch, critical):
+    procalive.hold(fifo).release()
+    real = getattr(procalive, critical)
+
+    def remove(*args):
+        monkeypatch.setattr(procalive, critical, real)
+        os.unlink(fifo)
+        return real(*args)
+
+    monkeypatch.setattr(procalive, critical, remove)
+    with procalive.hold(fifo) as held:
+        assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
+
+
+def test_hold_raises_not_a_fifo_where_a_file_comes_in_its_place_under_its_hands(fifo, monkeypatch):
     procalive.hold(fifo).release()
     real = procalive._open_read_end
 
-    def remove(path):
-        monkeypatch.setattr(procalive, "_open_read_end", real)
+    def swap(path):
         os.unlink(fifo)
+        os.close(os.open(fifo, os.O_CREAT | os.O_EXCL))
         return real(path)
 
-    monkeypatch.setattr(procalive, "_open_read_end", remove)
-    with procalive.hold(fifo) as held:
-        assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
+    monkeypatch.setattr(procalive, "_open_read_end", swap)
+    with pytest.raises(procalive.NotAFifo):
+        procalive.hold(fifo)
+
+
+def test_hold_raises_the_oserror_with_its_name_where_no_lock_can_be_had(fifo, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "forced")
+
+    monkeypatch.setattr(procalive.fcntl, "flock", flock)
+    with pytest.raises(OSError, match="forced") as caught:
+        procalive.hold(fifo)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOLCK, fifo)
 
 
 def test_hold_does_not_follow_a_symlink_that_is_put_in_place_under_its_hands(fifo, monkeypatch):
@@ -349,6 +399,72 @@ def test_obstructed_has_no_pid_where_the_process_cannot_be_seen(fifo, program, m
     with pytest.raises(procalive.Obstructed, match="a process that cannot be seen") as caught:
         procalive.hold(fifo)
     assert caught.value.pid is None
+
+
+@pytest.fixture
+def others(fifo, monkeypatch):
+    """others(_flock=..., _lock_owners=...): another holder at these moments, who "comes and goes" or "stays"."""
+    staying = []
+
+    def come():
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def arrange(critical, manner):
+        real = getattr(procalive, critical)
+
+        def meet(*args):
+            monkeypatch.setattr(procalive, critical, real)
+            fd = come()
+            answer = real(*args)
+            staying.append(fd) if manner == "stays" else os.close(fd)
+            return answer
+
+        monkeypatch.setattr(procalive, critical, meet)
+
+    yield lambda **manners: [arrange(*one) for one in manners.items()]
+    for fd in staying:
+        os.close(fd)
+
+
+POSIX_LOCKER = """
+r = os.open(F, os.O_RDWR); w = os.open(F, os.O_WRONLY); os.close(r)
+fcntl.lockf(w, fcntl.LOCK_EX); say('locked'); order()"""
+
+
+def test_a_holder_that_comes_and_goes_under_its_hands_is_no_obstruction(fifo, others, program):
+    os.mkfifo(fifo)
+    program(POSIX_LOCKER, fifo)  # another matter, which is in /proc/locks too
+    others(_flock="comes and goes")
+    procalive.hold(fifo).release()
+    others(_flock="comes and goes", _lock_owners="comes and goes")
+    procalive.hold(fifo).release()
+
+
+def test_a_holder_that_comes_after_one_that_went_under_its_hands_is_named_as_holder(fifo, others):
+    os.mkfifo(fifo)
+    others(_flock="comes and goes", _lock_owners="stays")
+    with pytest.raises(procalive.Held, match=f"held by {os.getpid()} "):
+        procalive.hold(fifo)
+
+
+def test_hold_takes_the_new_fifo_where_one_whose_lock_was_taken_is_replaced(fifo, program, monkeypatch):
+    with procalive.hold(fifo):
+        watcher = program(WATCHER, fifo)
+    watcher.tell()
+    assert watcher.heard() == "locked"
+    real = procalive._lock_owners
+
+    def swap(found):
+        monkeypatch.setattr(procalive, "_lock_owners", real)
+        os.rename(fifo, fifo + ".old")
+        os.mkfifo(fifo)
+        return real(found)
+
+    monkeypatch.setattr(procalive, "_lock_owners", swap)
+    with procalive.hold(fifo) as held:
+        assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
 
 
 def test_a_watcher_that_took_the_lock_beside_a_living_reader_makes_it_held_not_obstructed(fifo, program):
@@ -463,11 +579,12 @@ def test_a_new_holder_replaces_the_link_and_one_that_a_killed_holder_left_half_m
     assert not os.path.lexists(fifo + ".holder.new")
 
 
-def test_a_file_of_somebody_that_has_the_links_name_is_left_alone(fifo):
-    with open(fifo + ".holder", "w") as file:
+@pytest.mark.parametrize("name", [".holder", ".holder.new"])
+def test_a_file_of_somebody_that_has_the_links_name_is_left_alone(fifo, name):
+    with open(fifo + name, "w") as file:
         file.write("precious")
     procalive.hold(fifo).release()
-    with open(fifo + ".holder") as file:
+    with open(fifo + name) as file:
         assert file.read() == "precious"
 
 
