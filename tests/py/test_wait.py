@@ -193,6 +193,23 @@ def test_wait_for_any_returns_the_first_alone(tmp_path, background):
     assert len(procalive.wait(*(one.path for one in held), any=True)) == 1
     held[0].release()
     held[2].release()
+    assert procalive.wait(*(one.path for one in held), any=True) == {held[0].path: None}
+
+
+def test_what_is_held_is_not_gone_though_a_hundred_went_just_before_it_was_watched(tmp_path, monkeypatch):
+    held = [procalive.hold(tmp_path / str(number)) for number in range(101)]
+    last, real = held.pop(), procalive._open_write_end
+
+    def let_go(path):
+        if path == last.path:
+            for one in held:
+                one.release()
+        return real(path)
+
+    monkeypatch.setattr(procalive, "_open_write_end", let_go)
+    with last, pytest.raises(procalive.TimedOut) as caught:
+        procalive.wait(*(one.path for one in held), last.path, timeout=0)
+    assert caught.value.path == last.path
 
 
 def test_duplicates_count_once(fifo, holder, background):
@@ -264,6 +281,26 @@ def test_wait_for_a_threads_number_raises_an_oserror_that_names_it(background, f
     thread.result()
 
 
+@pytest.mark.parametrize("pid", [-1, 0, 2**31, 2**70])
+def test_wait_for_what_is_no_pid_raises_an_oserror_that_names_it(pid):
+    with pytest.raises(OSError, match=f"not a process ID: '{pid}'"):
+        procalive.wait(pid)
+
+
+@pytest.mark.parametrize("old", ["kernel", "Python"])
+def test_wait_for_a_pid_says_what_it_takes_where_there_are_no_pidfds(monkeypatch, old):
+    def fail(_):
+        raise OSError(errno.ENOSYS, "forced")
+
+    if old == "kernel":
+        monkeypatch.setattr(procalive.posix, "pidfd_open", fail)
+    else:
+        monkeypatch.delattr(procalive.posix, "pidfd_open")
+    with pytest.raises(OSError, match=r"it takes Linux 5\.3") as caught:
+        procalive.wait(os.getpid())
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSYS, str(os.getpid()))
+
+
 def test_fifos_and_pids_go_together(fifo, program, background):
     process = program("say(1); order()")
     held = procalive.hold(fifo)
@@ -312,10 +349,11 @@ def test_wait_with_status_is_not_confused_by_a_hand_over(fifo, program, backgrou
 
 
 @pytest.mark.usefixtures("kernel_tells")
-def test_wait_with_status_sleeps_until_the_process_was_reaped(background):
+@pytest.mark.parametrize("timeout", [20, 1e10, None])
+def test_wait_with_status_sleeps_until_the_process_was_reaped(background, timeout):
     process = subprocess.Popen(["sh", "-c", "exit 9"])
     eventually(lambda: state(process.pid) == "Z")
-    waiter = background(procalive.wait, process.pid, status=True, timeout=20).asleep()
+    waiter = background(procalive.wait, process.pid, status=True, timeout=timeout).asleep()
     process.wait()
     assert waiter.result() == {process.pid: 9}
 
@@ -347,6 +385,26 @@ def test_wait_with_status_tells_the_end_of_the_process_that_a_keeper_keeps(fifo,
     assert waiter.result() == {fifo: 128 + 9}
 
 
+def test_wait_with_status_is_none_where_the_kernel_does_not_tell(fifo, holder, background, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOTTY, "forced")
+
+    monkeypatch.setattr(procalive.fcntl, "ioctl", fail)
+    process = holder(fifo)
+    waiter = background(procalive.wait, fifo, process.pid, status=True).asleep()
+    process.kill()
+    assert waiter.result() == {fifo: None, process.pid: None}
+
+
+def test_wait_with_status_is_none_where_that_of_one_of_two_holders_is_not_known(fifo, holder, background, monkeypatch):
+    processes, known = [holder(fifo, "shared") for _ in range(2)], iter([None, 7])
+    monkeypatch.setattr(procalive, "_exit_status", lambda *_: next(known))
+    waiter = background(procalive.wait, fifo, status=True).asleep()
+    for process in processes:
+        process.kill()
+    assert waiter.result() == {fifo: None}
+
+
 def test_wait_with_status_is_none_for_what_nobody_held_and_for_a_missing_pid(fifo, program):
     process = program("say(1)")
     process.ended()
@@ -366,6 +424,24 @@ def test_the_status_of_the_next_holder_is_never_taken_for_that_of_the_first(fifo
 
     monkeypatch.setattr(procalive, "holders", swap)
     assert procalive.wait(fifo, status=True) == {fifo: None}
+
+
+@needs_root
+@pytest.mark.usefixtures("kernel_tells")
+def test_the_status_of_who_got_the_pid_of_an_unseen_holder_is_not_taken_for_its_own(public, program):
+    process = program("h = procalive.hold(F); say('held'); order(); sys.exit(6)", public)
+    code = f"""
+become({NOBODY}); real = os.pidfd_open
+def reused(pid):
+    procalive._is_hidden = lambda pid, since: False  # as of a process that came later
+    return real(pid)
+procalive.posix.pidfd_open = reused
+say('waits'); say(procalive.wait(F, status=True))"""
+    waiter = program(code, public)
+    eventually(lambda: is_asleep(waiter.pid))
+    process.tell()
+    process.ended()
+    assert waiter.heard() == str({public: None})
 
 
 # --- alive and well ---
@@ -412,6 +488,21 @@ def test_wait_with_max_age_returns_what_went_before_it_looked(fifo, holder, monk
 
     monkeypatch.setattr(procalive, "_pidfds_of_mains", end)
     assert procalive.wait(fifo, status=True, max_age=100) == {fifo: None}
+
+
+def test_wait_for_any_with_max_age_returns_what_went_before_it_looked_though_another_is_stale(
+    fifo, tmp_path, holder, monkeypatch
+):
+    process, real = holder(fifo), procalive._pidfds_of_mains
+
+    def end(*args):
+        process.kill()
+        return real(*args)
+
+    monkeypatch.setattr(procalive, "_pidfds_of_mains", end)
+    with procalive.hold(tmp_path / "stale") as stale:
+        os.utime(stale.path, (1000, 1000))
+        assert list(procalive.wait(fifo, stale.path, status=True, any=True, max_age=100)) == [fifo]
 
 
 def test_wait_with_max_age_is_not_stale_but_gone_for_a_dead_fifo_with_an_old_beat(fifo):

@@ -1,10 +1,11 @@
 """procalive.wait(up=True): for a holder to come, even one that is gone again."""
 
+import errno
 import os
 import stat
 
 import pytest
-from support import eventually, needs_root, proc
+from support import NOBODY, eventually, needs_root, proc
 
 import procalive
 
@@ -84,6 +85,7 @@ def test_fifty_timeouts_leave_no_more_than_one_thread(fifo):
         with pytest.raises(procalive.TimedOut):
             procalive.wait(fifo, up=True, timeout=0)
     assert threads() <= before + 1
+    assert [arrival.bells for arrival in procalive._Arrival._asleep.values()] == [[]]
 
 
 def test_a_wait_up_after_one_that_timed_out_sees_the_next_holder(fifo, background):
@@ -132,10 +134,36 @@ def test_wait_up_raises_what_is_wrong_with_one_and_leaves_no_thread_more_than_fo
     assert threads() <= before + 1
 
 
+@pytest.mark.parametrize(("critical", "other"), [("_probe", "socket"), ("_start_thread", "file")])
+def test_wait_up_raises_not_a_fifo_where_another_file_comes_in_its_place(fifo, monkeypatch, critical, other):
+    """A regular file opens at once, and would pass for a FIFO that came alive; a socket gives ENXIO."""
+    os.mkfifo(fifo)
+    real = getattr(procalive, critical)
+
+    def swap(*args):
+        answer = real(*args) if critical == "_probe" else None
+        os.unlink(fifo)
+        os.mknod(fifo, 0o600 | (stat.S_IFSOCK if other == "socket" else stat.S_IFREG))
+        return answer if critical == "_probe" else real(*args)
+
+    monkeypatch.setattr(procalive, critical, swap)
+    with pytest.raises(procalive.NotAFifo):
+        procalive.wait(fifo, up=True)
+
+
+@needs_root
+def test_wait_up_raises_the_oserror_where_no_thread_can_be_started(commons, program):
+    code = f"become({NOBODY}); resource.setrlimit(resource.RLIMIT_NPROC, (0, 0)); outcome(procalive.wait, F, up=True)"
+    said = program(code, f"{commons}/job.fifo").first
+    assert said == f"BlockingIOError [Errno {errno.EAGAIN}] cannot start a thread"
+
+
 def test_wait_up_raises_file_not_found_where_the_directory_is_missing(fifo):
     with pytest.raises(FileNotFoundError) as caught:
         procalive.wait(fifo + "/job.fifo", f"{fifo}.d/job.fifo", up=True)
     assert caught.value.filename
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        procalive.wait("", up=True)
 
 
 @needs_root
