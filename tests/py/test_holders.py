@@ -1,5 +1,6 @@
 """procalive.holders: who reads the FIFO, as /proc tells."""
 
+import errno
 import os
 import pickle
 import pwd
@@ -123,6 +124,36 @@ def test_a_process_that_ends_while_proc_is_read_is_no_error(fifo, holder, monkey
 
     monkeypatch.setattr(procalive, name, end)
     assert readers(fifo) == {(other.pid, True)}
+
+
+@pytest.mark.parametrize("name", ["status", "stat"])
+def test_a_process_that_ends_between_open_and_read_in_proc_is_no_error(fifo, holder, monkeypatch, name):
+    """These give ESRCH then, and not ENOENT."""
+    process, other = holder(fifo, "shared"), holder(fifo, "shared")
+
+    def read(file):
+        with open(f"/proc/{file}", "rb", buffering=0) as opened:
+            if file == f"{process.pid}/{name}":
+                process.kill()
+            return opened.read()
+
+    monkeypatch.setattr(procalive, "_read_proc", read)
+    assert readers(fifo) == {(other.pid, True)}
+
+
+@pytest.mark.parametrize("call", ["listdir", "stat"])
+def test_a_want_of_memory_or_descriptors_is_told_and_not_taken_for_no_hold(fifo, holder, monkeypatch, call):
+    process, real = holder(fifo, "shared"), getattr(os, call)
+    holder(fifo, "shared")
+
+    def fail(path):
+        if str(path).startswith(f"/proc/{process.pid}/fd"):
+            raise OSError(errno.ENOMEM, "forced", path)
+        return real(path)
+
+    monkeypatch.setattr(procalive.posix, call, fail)
+    with pytest.raises(OSError, match="forced"):
+        procalive.holders(fifo)
 
 
 def test_holders_is_empty_where_the_only_one_ends_while_proc_is_read(fifo, holder, monkeypatch):

@@ -133,6 +133,16 @@ def test_kill_ends_a_keeper_that_cannot_let_go_though_its_job_has_ended(fifo, ke
     assert procalive.check(fifo) is False
 
 
+def test_kill_of_all_signals_a_job_once_that_holds_beside_its_keeper(fifo, program):
+    """As between the start of the keeper and the exec of the command."""
+    code = """h = procalive.hold(F); os.pidfd_open(os.getpid())
+if not os.fork(): procalive._set_title('keep', F); say('kept')
+while True: time.sleep(60)"""
+    process = program(TELLS + code, fifo)
+    assert procalive.kill(fifo, signal.SIGUSR1, all=True) == [process.pid]
+    assert process.heard() == "SIGUSR1"
+
+
 @needs_root
 @pytest.mark.parametrize("all", [False, True])
 def test_kill_raises_unseen_where_the_main_process_is_another_users(commons, program, all):
@@ -152,10 +162,23 @@ signal.pause()"""
 
 
 @needs_root
-def test_kill_raises_unseen_where_a_keeper_may_not_speak_for_its_job(commons, program):
+def test_kill_takes_no_process_that_came_later_for_the_one_that_took_the_lock(public, program):
+    """/proc/locks names that one even after it ended: another user's process can have its PID since."""
+    code = "h = procalive.hold(F); os.set_inheritable(h.fd, True); say('held'); os.execvp('sleep', ['sleep', '60'])"
+    process = program(f"become({NOBODY}); {code}", public)
+    eventually(lambda: proc(f"{process.pid}/comm") == "sleep\n")
+    eventually(lambda: time.time() > os.lstat(f"{public}.holder").st_mtime + 0.1)  # starts are told to 10 ms
+    later = program("say(0); order()")
+    code = f"become({NOBODY}); procalive._lock_owners = lambda _: [{later.pid}]; outcome(procalive.kill, F, 0)"
+    assert program(code, public).first == f"[{process.pid}]"
+
+
+@needs_root
+@pytest.mark.parametrize("who", ["", f"become({NOBODY}, effective=0); "], ids=["root", "set-user-ID-program"])
+def test_kill_raises_unseen_where_a_keeper_may_not_speak_for_its_job(commons, program, who):
     """As `hold -o` of a set-user-ID program; that its job is the user's is not for root to believe."""
     path = f"{commons}/job.fifo"
-    job = program("say(0); order()")
+    job = program(f"{who}say(0); order()")
     code = f"procalive._set_title('keep', F); h = procalive.hold(F, mode=0o666); os.pidfd_open({job.pid})"
     keeper = program(f"{code}; become({NOBODY}); say(0); order()", path)
     with pytest.raises(procalive.Unseen, match=rf"by keeper {keeper.pid} for a process that .* is not nobody's"):
@@ -172,11 +195,12 @@ def test_kill_refuses_a_grace_that_is_no_time_before_it_signals(fifo, program, g
     assert never_signalled(process)
 
 
-def test_kill_takes_no_descriptor_for_a_fifo(fifo, holder):
+@pytest.mark.parametrize("function", [procalive.kill, procalive.holders])
+def test_no_descriptor_is_taken_for_a_fifo(fifo, holder, function):
     holder(fifo)
     fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
     with pytest.raises(TypeError):
-        procalive.kill(fd)
+        function(fd)
     os.close(fd)
 
 
@@ -313,6 +337,23 @@ def test_a_process_that_let_go_after_the_look_is_not_signalled(fifo, program, at
     assert never_signalled(process)
 
 
+WRITES_THEN = (
+    TELLS
+    + """
+h = procalive.hold(F); say('held'); order()
+os.dup2(os.open(F, os.O_WRONLY), h.fd); say('free')
+while True: order(); say('free')"""
+)
+
+
+@every_moment
+def test_a_process_that_has_the_write_end_in_that_place_after_the_look_is_not_signalled(fifo, program, at, step, after):
+    process = program(WRITES_THEN, fifo)
+    at(step, lambda: let_go(process), after)
+    assert procalive.kill(fifo) == []
+    assert never_signalled(process)
+
+
 @every_moment
 @pytest.mark.parametrize("grace", [None, 5])
 def test_the_next_holder_is_not_signalled_for_the_one_before_it(fifo, program, at, step, after, grace):
@@ -334,6 +375,12 @@ def test_a_holder_that_came_before_the_look_but_after_kill_began_is_not_signalle
     at(LOOK, lambda: (first.kill(), following.append(program(TELLING, fifo))))
     assert procalive.kill(fifo, grace=5) == []
     assert never_signalled(following[0])
+
+
+def test_a_process_that_ends_just_before_its_signal_is_no_error(fifo, holder, at):
+    process = holder(fifo)
+    at((procalive, "_still_holds"), process.kill, after=True)
+    assert procalive.kill(fifo) == []
 
 
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
