@@ -130,8 +130,10 @@ stubborn() {
     ends 1 'procalive: missing: signalled nobody'
 }
 
-@test "kill does not signal itself, nor the launcher, as the job" {
+@test "kill does not signal itself, nor the launcher, as the job, nor does -k wait for itself" {
     go hold "$F" "$P" kill "$F"
+    ends 1
+    go hold "$F" "$P" kill -k 20 "$F"
     ends 1
 }
 

@@ -207,6 +207,15 @@ held_by_other() { [ "$F.holder" -ef "$F" ] && [ "$(readlink "$F.holder")" != "/p
     ends 0
 }
 
+@test "wait leaves standard output alone where that is the write end of the FIFO" {
+    mkfifo "$F"
+    exec 8<>"$F"
+    "$P" wait --any missing "$F" >"$F" 8>&-
+    local line
+    read -r -t 20 line <&8
+    same "$line" missing
+}
+
 @test "wait --any prints one that was gone from the start, as it was given" {
     hold_bg
     go wait --any "$F" $'\xff name' missing
