@@ -210,11 +210,19 @@ alike() {
     done
 }
 
-@test "hold works with 64 descriptors and with 16" {
-    for limit in 64 16; do
-        go_cmd sh -c 'ulimit -n $0; exec "$@"' $limit "$P" hold "$F" sh -c '[ $PROCALIVE_FD -lt $(ulimit -n) ] && "$@"' sh "$P" check "$F"
-        ends 0
+@test "hold works with 64 descriptors, with 16 and with 15" {
+    for limit in 64 16 15; do
+        go_cmd sh -c 'ulimit -n $0; exec "$@"' $limit "$P" hold "$F" sh -c 'echo $PROCALIVE_FD; "$@"' sh "$P" check "$F"
+        ends 0 '' '*[13579]'
+        [ "$output" -lt $limit ]
     done
+}
+
+@test "hold by procalive.py works where no odd descriptor is free" {
+    # shellcheck disable=SC2016 # the inner shells'
+    go_cmd bash -c 'ulimit -n 16; for fd in {3..15..2}; do eval "exec $fd</dev/null"; done; exec "$@"' bash \
+        "$PY" -ISE "$LIB" hold "$F" sh -c '[ "/proc/self/fd/$PROCALIVE_FD" -ef "$PROCALIVE_FIFO" ]'
+    ends 0
 }
 
 @test "hold by procalive.py works with 8 descriptors" {
@@ -265,6 +273,29 @@ alike() {
     ends 0 '' right
 }
 
+@test "hold looks along PATH as execvp does: past what is no directory, here for an empty one, and at once after a loop" {
+    mkdir second
+    printf '#!/bin/sh\necho right\n' | tee tool >second/tool
+    chmod +x tool second/tool
+    touch file
+    for path in "$PWD/file:$PWD/missing:$PWD/second" ":$PATH" "$PWD/file:"; do
+        as=(env PATH="$path")
+        go hold "$F" tool
+        ends 0 '' right
+    done
+    mkdir first
+    ln -s tool first/tool
+    as=(env PATH="$PWD/first:$PWD/second:$PATH")
+    go hold "$F" tool
+    ends 126 'procalive: tool: cannot be run: Too many levels of symbolic links'
+}
+
+@test "hold finds a command where there is no PATH" {
+    as=(env -u PATH)
+    go hold "$F" cat /dev/null
+    ends 0
+}
+
 @test "hold keeps the working directory, the umask, the niceness and the process group" {
     umask 027
     as=(nice -n 5)
@@ -285,6 +316,11 @@ alike() {
 @test "hold nested on one FIFO exits 75: it is held by ourselves" {
     go hold "$F" "$P" hold "$F" true
     ends 75 "procalive: $F: held by [0-9]* (*) for [0-9]*s"
+}
+
+@test "hold -w as the job of a hold of the same FIFO does not wait for itself" {
+    go hold "$F" "$P" hold -w 20 "$F" echo ran
+    ends 0 '' ran
 }
 
 @test "hold keeps nested descriptors apart, ten deep" {
@@ -450,12 +486,16 @@ alike() {
 
 @test "hold exits 125 for a symbolic link, wherever it leads" {
     mkfifo "$F"
+    touch file
     ln -s "$F" link
     ln -s missing dangling
     ln -s loop loop
-    for path in link dangling loop; do
-        go hold $path touch ran
-        ends 125 "procalive: $path: a symbolic link; *"
+    ln -s file other
+    for path in link dangling loop other; do
+        for wait in 0 20; do
+            go hold -w $wait $path touch ran
+            ends 125 "procalive: $path: a symbolic link; *"
+        done
     done
     [ ! -e ran ] && [ ! -e missing ]
 }

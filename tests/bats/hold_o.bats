@@ -163,6 +163,28 @@ except ChildProcessError: print("no children")'
     ends 0
 }
 
+@test "hold -o works where SIGCHLD is ignored, which it stays for the command" {
+    as=(env --ignore-signal=CHLD) # which dash itself, and so the launcher, would undo
+    local without
+    without=$("${as[@]}" grep '^Sig[BI]' /proc/self/status)
+    same "$("${as[@]}" "$PY" -ISE "$LIB" hold -o "$F" grep '^Sig[BI]' /proc/self/status)" "$without"
+}
+
+@test "hold -o exits 127 where its keeper was ended before the command could not be run" {
+    need strace
+    # With the signal to stop, the look at the command is the last that it does for now.
+    bg_logged strace -D -f -qqq -o /dev/null -P "$PWD/none" -e trace=%file -e inject=%file:signal=STOP "$P" hold -o "$F" "$PWD/none"
+    until_true stopped "$pid"
+    local keeper
+    keeper=$(readlink "$F.holder" | cut -d / -f 3)
+    kill -s KILL "$keeper"
+    until_true ended "$keeper"
+    kill -s CONT "$pid"
+    returns 127 '' "procalive: $PWD/none: command not found"
+}
+
+stopped() { case $(state_of "$1") in T | t) ;; *) return 1 ;; esac }
+
 @test "hold -o lets go of a command that ends at once, every time" {
     local n
     for n in {1..30}; do
