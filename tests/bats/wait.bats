@@ -210,7 +210,7 @@ held_by_other() { [ "$F.holder" -ef "$F" ] && [ "$(readlink "$F.holder")" != "/p
 @test "wait leaves standard output alone where that is the write end of the FIFO" {
     mkfifo "$F"
     exec 8<>"$F"
-    "$P" wait --any missing "$F" >"$F" 8>&-
+    sh -c '"$1" wait --any missing "$2" >"$2"' sh "$P" "$F"
     local line
     read -r -t 20 line <&8
     same "$line" missing
