@@ -68,12 +68,60 @@ script() {
 }
 
 @test "hold --fd -w takes the FIFO when the other ends" {
+    local holder seconds
+    for seconds in 60 inf 1e15d; do
+        hold_bg
+        holder=$pid
+        bg env F="$F" "${BASH}" -c 'exec 9<>"$F"; "$1" hold -w "$2" --fd 9 "$F" && touch taken' bash "$P" $seconds
+        until_true blocked_flock
+        kill -s KILL "$holder"
+        until_true test -e taken
+        until_true free "$F"
+        rm taken
+    done
+}
+
+@test "hold --fd -w exits 125 when the FIFO was replaced while it waited" {
     hold_bg
     local holder=$pid
-    bg env F="$F" "${BASH}" -c 'exec 9<>"$F"; "$1" hold -w 60 --fd 9 "$F" && touch taken' bash "$P"
+    bg_logged bash -c 'exec 9<>"$2"; "$1" hold -w 60 --fd 9 "$2"; exit $?' bash "$P" "$F"
+    until_true blocked_flock
+    mv "$F" old
+    mkfifo "$F"
+    kill -s KILL "$holder"
+    returns 125 '' "procalive: $F: was replaced while the lock was waited for"
+}
+
+# fd_rung ARG...: `hold --fd 9 ARG... $F`, with SIGALRM at the last of its three looks at the lock.
+fd_rung() {
+    need strace
+    # shellcheck disable=SC2016 # the inner shell's
+    bg_logged bash -c 'exec 9<>"$0"; "$@" --fd 9 "$0"; exit $?' "$F" \
+        strace -D -f -qqq -o /dev/null -e trace=flock -e inject=flock:signal=ALRM:when=3 "$P" hold "$@"
+}
+
+@test "hold --fd -w takes an alarm after the first for none" {
+    hold_bg
+    fd_rung -q -w 0.1
+    returns 75
+}
+
+@test "hold --fd -w takes an alarm after it got the lock for none" {
+    hold_bg
+    local holder=$pid
+    fd_rung -w 60
     until_true blocked_flock
     kill -s KILL "$holder"
-    until_true test -e taken
+    returns 0
+}
+
+@test "hold --fd works without /proc" {
+    need_root
+    need unshare
+    mkfifo "$F"
+    # shellcheck disable=SC2016 # the inner shell's
+    go_cmd unshare --mount sh -c 'mount -t tmpfs none /proc && exec 9<>"$2" && "$1" hold --fd 9 "$2" && "$1" check "$2"' sh "$P" "$F"
+    ends 0
 }
 
 # Somebody waits for the lock of $F: proc_locks(5) shows it with an arrow.
@@ -175,7 +223,7 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
 }
 
 @test "hold --fd exits 125 for what is no descriptor" {
-    for word in -1 x 1_0 99999999999 '' 0x9; do
+    for word in -1 x 1_0 99999999999 '' 0x9 ٩; do
         go hold --fd "$word" "$F"
         ends 125 'procalive: hold: --fd: *: not a file descriptor*'
     done
