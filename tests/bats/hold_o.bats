@@ -158,6 +158,16 @@ except ChildProcessError: print("no children")'
     [ -e ran ]
 }
 
+@test "hold -o -v with closed standard descriptors writes to none of its own instead" {
+    # shellcheck disable=SC2016 # the inner shell's; bash would open standard input for what is in the background
+    bg sh -c 'exec "$@" <&- >&- 2>&-' sh "$P" hold -o -v "$F" sleep 300
+    until_true became_command "$pid"
+    local keeper
+    keeper=$(readlink "$F.holder" | cut -d / -f 3)
+    record_pid "$keeper"
+    until_true asleep_on "$keeper" "$F"
+}
+
 @test "hold -o works with 16 descriptors" {
     go_cmd sh -c 'ulimit -n 16; exec "$@"' sh "$P" hold -o "$F" "$P" check "$F"
     ends 0

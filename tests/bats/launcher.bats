@@ -63,6 +63,13 @@ both_answers() {
     ends 1
 }
 
+@test "launcher believes no other name of the FIFO that is in the place of the link" {
+    mkfifo "$F"
+    ln "$F" "$F.holder"
+    checks "$F"
+    ends 1
+}
+
 @test "launcher needs no holder link, and none that can be written" {
     mkdir ro
     mkfifo ro/fifo
@@ -109,6 +116,16 @@ both_answers() {
     ends 0
 }
 
+@test "launcher takes a file that comes in the FIFO's place for none, though dd can open it" {
+    mkfifo "$F"
+    mkdir tools
+    printf '#!/bin/sh\nrm "%s"; exec touch "%s"\n' "$F" "$F" >tools/dd
+    chmod +x tools/dd
+    as=(env PATH="$PWD/tools:$PATH")
+    go check "$F"
+    ends 2 "procalive: $F: not a FIFO"
+}
+
 @test "launcher agrees in another language" {
     mkfifo "$F"
     as=(env LC_ALL=de_DE.UTF-8 LANGUAGE=de)
@@ -124,6 +141,12 @@ both_answers() {
     checks "$F"
     ends 2 "procalive: $F: Permission denied"
     exec 8<>"$F"
+    checks "$F"
+    ends 2 "procalive: $F: Permission denied"
+    chown 65534 .
+    bg "${other[@]}" "$P" hold -s "$F" sleep 300
+    until_true became_command "$pid"
+    "${other[@]}" test "$F.holder" -ef "$F"
     checks "$F"
     ends 2 "procalive: $F: Permission denied"
 }

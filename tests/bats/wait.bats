@@ -133,6 +133,17 @@ held_by_other() { [ "$F.holder" -ef "$F" ] && [ "$(readlink "$F.holder")" != "/p
     wait_bg "$F"
     kill -s INT "$pid"
     returns 130
+    bg_logged "$PY" -ISE "$LIB" wait "$F"
+    until_true asleep_on "$pid" "$F"
+    kill -s INT "$pid"
+    returns 130
+}
+
+@test "wait goes on where its title cannot be set" {
+    need strace
+    hold_bg
+    go_cmd strace -D -f -qqq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=EPERM "$P" wait -t 0 "$F"
+    ends 124
 }
 
 # --- -t ---

@@ -168,6 +168,19 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
     done
 }
 
+@test "who and --version exit 141 and are silent where nobody reads their output" {
+    hold_bg
+    mkfifo pipe
+    exec 7<>pipe
+    exec 6>pipe
+    exec 7<&-
+    for words in "who $F" --version; do
+        # shellcheck disable=SC2086 # words
+        go_cmd sh -c '"$@" >&6; exit $?' sh "$P" $words
+        ends 141
+    done
+}
+
 @test "who does not list itself, nor the launcher, inside a job" {
     go hold "$F" sh -c '"$@"; exit $?' sh "$P" who --json "$F"
     ends 0 '' '{*}'
