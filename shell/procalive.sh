@@ -196,9 +196,15 @@ procalive_take() {
     if [ "$procalive_status" = 0 ] && [ -p "$1" ] && [ "/proc/self/fd/$procalive_fd" -ef "$1" ]; then
         return 0
     fi
-    eval "command exec $procalive_fd>&-"
+    procalive_close
     [ "$procalive_status" != 0 ] || return 1
     return "$procalive_status"
+}
+
+# mksh keeps a descriptor that `exec` closes as number 10, and so the FIFO alive,
+# unless something else has that number: here its copy of standard input or error.
+procalive_close() {
+    eval "command exec $procalive_fd>&-" </dev/null 2>/dev/null
 }
 
 # 0: locked; 1: another has the lock; 2: an error.
@@ -245,7 +251,7 @@ procalive_release() {
     procalive_choose || return 2
     eval "procalive_rest=\${procalive_outer_$procalive_fd-}"
     [ "$procalive_rest" ] || return 0
-    eval "command exec $procalive_fd>&-"
+    procalive_close
     # What an outer `hold` or guard had said is true again.
     unset "procalive_outer_$procalive_fd" "procalive_guarded_$procalive_fd" PROCALIVE_FD PROCALIVE_FIFO
     [ "${procalive_rest%%:*}" = "" ] || export PROCALIVE_FD="${procalive_rest%%:*}"

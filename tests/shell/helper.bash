@@ -68,9 +68,10 @@ prelude='set -eu; . "$PROCALIVE_SH"; st() { if "$@"; then printf "0 "; else prin
 stay() { [ -p block ] || mkfifo block; read -r line <block; }'
 
 # sh_run SHELL SCRIPT [ARG]...: with the library, under set -eu; `st COMMAND` prints its status.
+# Without 10, which the shells themselves use first, whatever we have inherited.
 sh_run() {
     invoke "$1"
-    timeout --foreground 60 "${words[@]}" -c "$prelude; $2" "$1" "${@:3}" 3>&-
+    timeout --foreground 60 "${words[@]}" -c "$prelude; $2" "$1" "${@:3}" 3>&- 10>&-
 }
 
 # every_shell EXPECTED SCRIPT [ARG]...: what it writes, errors included, in each shell that is here.
