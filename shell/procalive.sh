@@ -204,7 +204,7 @@ procalive_take() {
 # mksh keeps a descriptor that `exec` closes as number 10, and so the FIFO alive,
 # unless something else has that number: here its copy of standard input or error.
 procalive_close() {
-    eval "command exec $procalive_fd>&-" </dev/null 2>/dev/null
+    eval "command exec $procalive_fd>&-" <&- 2>&-
 }
 
 # 0: locked; 1: another has the lock; 2: an error.
