@@ -183,8 +183,8 @@ except ChildProcessError: print("no children")'
 @test "hold -o exits 127 where its keeper was ended before the command could not be run" {
     need strace
     # With the signal to stop, the look at the command is the last that it does for now.
-    bg_logged strace -D -f -qqq -o /dev/null -P "$PWD/none" -e trace=%file -e inject=%file:signal=STOP "$P" hold -o "$F" "$PWD/none"
-    until_true stopped "$pid"
+    bg_logged strace -D -f -o trace -P "$PWD/none" -e trace=%file -e inject=%file:signal=STOP "$P" hold -o "$F" "$PWD/none"
+    until_true grep -qs 'stopped by SIGSTOP' trace
     local keeper
     keeper=$(readlink "$F.holder" | cut -d / -f 3)
     kill -s KILL "$keeper"
@@ -192,8 +192,6 @@ except ChildProcessError: print("no children")'
     kill -s CONT "$pid"
     returns 127 '' "procalive: $PWD/none: command not found"
 }
-
-stopped() { case $(state_of "$1") in T | t) ;; *) return 1 ;; esac }
 
 @test "hold -o lets go of a command that ends at once, every time" {
     local n
