@@ -175,6 +175,26 @@ def test_who_holds_an_older_fifo_of_the_name_has_closed_nothing(place, hold, opt
     assert not [what for what in levels(place / "job") if "descriptor was closed" in what]
 
 
+def test_the_job_of_a_keeper_that_holds_an_older_fifo_was_not_left_behind(place, hold):
+    hold(place / "job", options=("-o",))
+    os.rename(place / "job", place / "old")
+    os.mkfifo(place / "job")
+    assert level(place / "job", "this FIFO replaced the one") == "wrong"
+    assert not [what for what in levels(place / "job") if "goes on" in what]
+
+
+def test_a_child_that_has_closed_its_descriptor_is_no_finding_while_the_job_holds(place, hold):
+    script = 'eval "sleep 600 $PROCALIVE_FD<&- &"; echo $!; exec sleep 600'
+    job = hold(place / "job", "bash", "-c", script, stdout=subprocess.PIPE)
+    child = int(job.stdout.readline())
+    try:
+        until(lambda: procalive._name_of(child) == "sleep", "the child past its exec")
+        os.unlink(place / "job.holder")
+        assert not [what for what in levels(place / "job") if "by nobody" in what]
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 def test_who_holds_a_fifo_that_was_renamed_has_closed_nothing(place, hold):
     hold(place / "job")
     os.rename(place / "job", place / "old")
@@ -252,6 +272,12 @@ def test_everybody_is_nobody_else_where_the_directory_lets_none_in(fifo):
     os.chmod(fifo, 0o644)
     assert EVERYBODY not in levels(fifo)
     assert list(access.who_may(str(fifo), os.stat(fifo)))[-1] == f"of these only those whom {fifo.parent} lets in"
+
+
+@pytest.mark.parametrize(("mode", "closed"), [(0o711, False), (0o744, True)])
+def test_a_directory_is_closed_to_those_who_may_not_search_it(fifo, mode, closed):
+    os.chmod(fifo.parent, mode)
+    assert access.closed_directory(str(fifo)) == (str(fifo.parent) if closed else None)
 
 
 def test_a_fifo_that_hold_would_refuse_is_a_finding(fifo):

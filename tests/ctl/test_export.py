@@ -128,6 +128,16 @@ def test_a_new_textfile_can_be_read_by_all_and_an_old_one_keeps_owner_and_mode(p
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
 
 
+@needs_root
+def test_a_textfile_of_another_user_is_replaced_by_who_may_write_in_the_directory(place):
+    assert invoke("export", "--textfile", str(place / "out.prom"), str(place / "job"))[0] == 0
+    os.chmod(place, 0o777)
+    with unprivileged():
+        assert invoke("export", "--textfile", str(place / "out.prom"), str(place / "job"))[0] == 0
+    assert (place / "out.prom").stat().st_uid == 65534
+    assert "procalive_alive" in (place / "out.prom").read_text()
+
+
 def test_a_link_to_a_textfile_stays_one(place):
     (place / "link").symlink_to("out.prom")
     assert invoke("export", "--textfile", str(place / "link"), str(place / "job"))[0] == 0

@@ -27,6 +27,7 @@ TMPFILES = {
     "a literal type with a glob's letters": ("d {d}/s* - - - 0", False),
     "excluded with its directory": ("d {d} - - - 0\nx {d}/sub", False),
     "excluded itself": ("d {d} - - - 0\nx {d}/sub/job", False),
+    "its name alone excluded": ("d {d} - - - 0\nX {d}/sub/job", False),
     "excluded by a glob": ("d {d} - - - 0\nx {d}/sub/*", False),
     "its directory alone excluded": ("d {d} - - - 0\nX {d}/sub", True),
     "cleaned though excluded": ("d {d}/sub - - - 0\nx {d}/sub", True),

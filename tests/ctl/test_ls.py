@@ -7,11 +7,12 @@ import os
 import re
 import select
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ctl, in_terminal, invoke, locked_unread, needs_root, unprivileged, until
+from conftest import CTL, ctl, in_terminal, invoke, locked_unread, needs_root, unprivileged, until
 
 from procalivectl import survey
 
@@ -147,6 +148,28 @@ def test_a_fifo_of_others_is_never_opened(place, spawn):
     pidfd = os.pidfd_open(cat.pid)
     assert select.select([pidfd], [], [], 0.3)[0] == []
     os.close(pidfd)
+
+
+@needs_root
+def test_a_fifo_of_others_that_a_user_sees_nobody_read_is_neither_free_nor_an_error(place):
+    os.mkfifo(place / "other")
+    os.chmod(place, 0o755)
+    with unprivileged():
+        (found,) = objects("--all", str(place)).values()
+        assert (found["state"], found["pids"]) == ("unknown", None)
+        assert found["remark"].startswith("no reader that you may see")
+        assert invoke("ls", "--all", str(place))[0] == 0
+    assert state(place / "other") == "free"
+
+
+@needs_root
+def test_another_file_system_is_not_entered(place):
+    (place / "here").mkdir()
+    (place / "mounted").mkdir()
+    script = 'cd "$0" && mount -t tmpfs none mounted && mkfifo here/one mounted/two && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, str(place), *CTL, "ls", "--all", "--json", "."]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [json.loads(line)["fifo"] for line in listed.splitlines()] == ["./here/one"]
 
 
 def asleep(pid: int) -> bool:

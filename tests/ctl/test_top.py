@@ -18,9 +18,10 @@ import pytest
 from conftest import CTL, end, held_by, locked_unread, until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from watchfiles import Change
 
 import procalive
-from procalivectl import live, survey
+from procalivectl import changes, live, survey
 
 pytestmark = pytest.mark.asyncio
 
@@ -384,3 +385,13 @@ async def test_in_a_terminal_no_color_is_obeyed(place, hold, terminal):
     until(lambda: re.search(r"job +held", terminal("capture-pane", "-p")), "the row")
     colours = re.findall(r"\x1b\[[0-9;]*38;2;(\d+);(\d+);(\d+)", terminal("capture-pane", "-ep"))
     assert all(len(set(colour)) == 1 for colour in colours)  # greys
+
+
+async def test_every_change_of_a_holder_link_matters_and_of_a_fifo_that_it_comes_or_goes(tmp_path):
+    followed = changes.Changes()
+    kinds = (Change.added, Change.modified, Change.deleted)
+    assert [followed._matters(kind, f"{tmp_path}/job.holder") for kind in kinds] == [True, True, True]
+    os.mkfifo(tmp_path / "job")
+    assert [followed._matters(kind, f"{tmp_path}/job") for kind in kinds] == [True, False, False]
+    followed.follow([survey.Fifo(f"{tmp_path}/job")], set())
+    assert followed._matters(Change.deleted, f"{tmp_path}/job")
