@@ -67,6 +67,12 @@ def test_a_timeout_that_is_not_a_number_raises_value_error(fifo, verb):
         getattr(procalive, verb)(fifo, timeout=float("nan"))
 
 
+@pytest.mark.parametrize("verb", ["check", "wait"])
+def test_a_max_age_that_is_not_a_number_raises_value_error(fifo, verb):
+    with procalive.hold(fifo), pytest.raises(ValueError, match="not a number"):
+        getattr(procalive, verb)(fifo, max_age=float("nan"))
+
+
 def test_import_needs_no_module_that_costs_milliseconds():
     import subprocess
     import sys
