@@ -1021,10 +1021,14 @@ def _owners(path: Path, found: list[Holder]) -> tuple[list[int], float]:
     heirs = [holder for holder in found if holder.lock]
     if not heirs:
         return _lock_owners(posix.stat(path)), posix.lstat(_fsencode(path) + b".holder").st_mtime
-    lines = [line.split() for heir in heirs for line in _read_proc(f"{heir.pid}/fdinfo/{heir.fd}").splitlines()]
-    return [int(words[5]) for words in lines if words[:1] == [b"lock:"] and words[2] == b"FLOCK"], min(
-        heir.since for heir in heirs
-    )
+    lines: list[list[bytes]] = []
+    for heir in heirs:
+        try:
+            lines += map(bytes.split, _read_proc(f"{heir.pid}/fdinfo/{heir.fd}").splitlines())
+        except OSError:
+            continue  # ended meanwhile; the others tell the same
+    owners = [int(words[5]) for words in lines if words[:1] == [b"lock:"] and words[2] == b"FLOCK"]
+    return owners, min(heir.since for heir in heirs)
 
 
 def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
@@ -1032,7 +1036,8 @@ def _unseen_owners(path: Path, found: list[Holder]) -> list[int]:
     seen = {pid for holder in found for pid in (holder.pid, holder.keeps)}
     try:
         owners, since = _owners(path, found)
-        return [pid for pid in dict.fromkeys(owners) if pid not in seen and _is_hidden(pid, since + 0.02)]
+        since += 0.02  # starts are told to 10 ms
+        return [pid for pid in dict.fromkeys(owners) if pid not in seen and _is_hidden(pid, since)]
     except (OSError, LookupError, ValueError):
         return []
 
