@@ -1130,7 +1130,7 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
     """
     with Watch() as watch:
         fd = watch.add(path)
-        if fd is None:
+        if fd is None or watch._gone:  # then its descriptor is closed already
             return True
         if _take_ticket(fd, rules.next) is None:
             return False
