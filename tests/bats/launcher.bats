@@ -349,10 +349,12 @@ lone_launcher() {
     lone_launcher
     mkfifo other
     for script in 'exec 701<&-' 'unset PROCALIVE_FD' PROCALIVE_FD=x 'PROCALIVE_FD=700; exec 700>"$1"' \
-        'PROCALIVE_FD=8; exec 8<>"$1"' 'set -- other' 'set -- @x' 'set -- -v'; do
+        'PROCALIVE_FD=8; exec 8<>"$1"' 'set -- other' 'ln "$1" @x; set -- @x' 'set -- -v'; do
         go_cmd "${as[@]}" bash -c 'eval "$2"; "$0" check --mine "$1"; exit' "$P" "$F" "$script"
         ends 2 '*procalive.py not found *'
     done
     go check --mine "$F"
+    ends 2 '*procalive.py not found *'
+    go_cmd bash -c 'exec 8<>"$1" 700>"$1"; flock -n 700; export PROCALIVE_FD=700; "$0" check --mine "$1"; exit' "$P" "$F"
     ends 2 '*procalive.py not found *'
 }
