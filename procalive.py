@@ -4176,12 +4176,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _FAILED if args[:1] == ["hold"] else _UNKNOWN
 
 
+def _restore_environment(given: bytes) -> None:
+    """Make it what the launcher was started with; `given` is as in /proc/PID/environ."""
+    for name in posix.environ:
+        posix.unsetenv(name)
+    for variable in given.split(b"\0"):
+        name, equals, value = variable.partition(b"=")
+        if name and equals:
+            posix.putenv(name, value)
+
+
 def _launch(notes: str, args: list[str]) -> NoReturn:
     """Entry from bin/procalive, whose notes are letters.
 
     p, x: SIGPIPE, SIGXFSZ were ignored at the start.  n: say "no" as 10, because
-    1 is also how an interpreter ends that could not even start.
+    1 is also how an interpreter ends that could not even start.  e: the first of
+    the arguments is the caller's environment, of which dash has dropped a part.
     """
+    if "e" in notes:
+        _restore_environment(bytes.fromhex(args.pop(0)))
     _Options.ignored = notes
     _Options.launcher = posix.getppid() if "n" in notes else 0
     plain_hold = args[:1] == ["hold"] and not "".join(args[1:2]).startswith("-")
