@@ -420,7 +420,7 @@ def _resolve(path: Path, make: bool = False) -> Path:
     home = _names_home(given)
     directory = _names_below(home)
     if make:
-        _make_names_directory(home, directory)
+        _make_names_directory(home, directory, given)
     _refuse_directory(directory, given)
     full = f"{directory}/{name}.fifo"
     return full if isinstance(path, str) else _fsencode(full)
@@ -468,7 +468,7 @@ def _names_below(home: str) -> str:
     return home + ("/procalive" if posix.geteuid() == 0 else "/.local/state/procalive")
 
 
-def _make_names_directory(home: str, directory: str) -> None:
+def _make_names_directory(home: str, directory: str, given: str) -> None:
     """Make what is missing below home, which itself must exist."""
     mode = 0o755 if posix.geteuid() == 0 else 0o700
     made = home
@@ -480,7 +480,7 @@ def _make_names_directory(home: str, directory: str) -> None:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _no_place("@", f"{escape(made)} cannot be made ({error.strerror})") from None
+            raise _no_place(given, f"{escape(made)} cannot be made ({error.strerror})") from None
 
 
 def _refuse_directory(directory: str, given: str) -> None:
