@@ -276,7 +276,8 @@ kept_process() { "$P" who "$F" | grep -q 'lock, keeps [0-9]* ('; }
     need_root
     mkfifo in
     exec 8<>in
-    bg_logged setsid -w "$P" hold "$F" lvm <in
+    # shellcheck disable=SC2016 # the inner shell's; bash has no input for what is in the background
+    bg_logged sh -c 'exec "$@" <in' sh "$P" hold "$F" lvm
     until_true kept_process
     sleep 0.5
     held "$F"
