@@ -857,7 +857,7 @@ def _make_fifo(path: Path, mode: int) -> None:
 
 
 def _why_not_made(path: Path, error: OSError) -> str:
-    directory = _directory_of(path)
+    directory = _directory_of(path).rstrip(b"/") or b"/"
     if error.errno == errno.ENOENT:
         return "no such directory"
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
@@ -1979,6 +1979,7 @@ class _Generation:
         self.path, self.all, self.watch = path, all, watch
         self.seen = holders(path)
         self.takers = {holder.taker for holder in self.seen if holder.taker}
+        self.locked = any(holder.lock for holder in self.seen)
         self.pids = {holder.pid for holder in self.seen}
         hidden = _hidden_owner(path, self.seen)
         if hidden:
@@ -1999,6 +2000,8 @@ class _Generation:
         self.pids |= {holder.pid for holder in self.seen if holder.taker}
 
     def _belongs(self, holder: Holder) -> bool:
+        if holder.lock != self.locked:
+            return False  # a plain reader beside holders is no heir of theirs
         return holder.taker in self.takers if holder.taker else holder.pid in self.pids
 
     def signal(self, sig: int, resume: bool, spared: Iterable[int] = ()) -> list[int]:
