@@ -300,3 +300,80 @@ stubborn() {
     checks "$F"
     ends 1
 }
+
+# --- stopped holders, and what the main process leaves ---
+
+# stopped: a holder that says which signal it got, stopped.
+stopped() {
+    rm -f got ready
+    hold_bg "$F" env --default-signal bash -c 'for s in TERM INT QUIT HUP USR1; do trap "echo $s >>got; exit 5" $s; done; touch ready
+        while :; do sleep 0.02; done'
+    until_true test -e ready
+    kill -s STOP "$pid"
+    until_true in_state T "$pid"
+}
+
+in_state() { [ "$(state_of "$2")" = "$1" ]; }
+
+@test "kill resumes a stopped holder for TERM, INT and QUIT, so that it can act on them" {
+    for signal in TERM INT QUIT; do
+        stopped
+        go kill -s $signal "$F"
+        ends 0
+        status=0
+        wait "$pid" || status=$?
+        same "$status $(<got)" "5 $signal"
+    done
+}
+
+@test "kill resumes nobody for STOP, USR1, HUP and 0" {
+    stopped
+    for signal in STOP USR1 HUP 0; do
+        go kill -s $signal "$F"
+        ends 0
+        same "$(state_of "$pid")" T
+    done
+    [ ! -e got ]
+}
+
+@test "kill -k resumes a stopped holder for any signal" {
+    for signal in HUP USR1 TERM; do
+        stopped
+        go kill -s $signal -k 60 "$F"
+        ends 0
+        same "$(<got)" $signal
+    done
+}
+
+@test "kill -k gives the signal at once to what the end of the main process leaves holding" {
+    # The tool says that it got TERM, and not KILL after a minute.
+    cat >script <<'S'
+#!/bin/sh
+"$PY" -c 'import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (open("got", "w"), sys.exit())); open("ready", "w"); signal.pause()'
+exit
+S
+    chmod +x script
+    PY=$PY hold_bg "$F" ./script
+    until_true test -e ready
+    go kill -k 60 "$F"
+    ends 0
+    [ -e got ]
+    free "$F"
+}
+
+@test "kill -k gives no signal to a plain reader that is left, and exits 124" {
+    hold_bg
+    local holder=$pid
+    bg sh -c 'exec sleep 300 8<>"$1"' sh "$F"
+    until_true asleep_on "$pid" "$F"
+    go kill -k 0.1 "$F"
+    ends 124 "procalive: $F: still read by $pid (sleep), which does not hold the lock*"
+    until_true ended "$holder"
+    kill -0 "$pid"
+}
+
+@test "kill with a number says that it takes a FIFO" {
+    go kill $$
+    ends 1 "procalive: $$: no such FIFO; kill takes a FIFO, not a PID"
+}
