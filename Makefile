@@ -46,4 +46,32 @@ uninstall:
 check:
 	tests/run
 
-.PHONY: all install uninstall check
+# --- packages: into dist/ ---
+
+version = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' procalive.py)
+source = build/procalive-$(version)
+# Two builds of one commit are equal to the byte.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+# What git tracks, as it is in the working tree.
+source:
+	rm -rf $(source) && mkdir -p $(source) dist
+	git ls-files | tar -c -T - | tar -x -C $(source)
+
+dist: source
+	cd $(source) && $(PYTHON) -m build -o $(CURDIR)/dist
+
+deb: source
+	cp -R $(source)/packaging/debian $(source)/debian
+	cd $(source) && dpkg-buildpackage -us -uc -b
+	mv build/*_$(version)_all.deb dist/
+
+rpm: source
+	tar -C build --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 -cf - procalive-$(version) | \
+	    gzip -n >build/procalive-$(version).tar.gz
+	rpmbuild -bb --define "_topdir $(CURDIR)/build/rpm" --define "_sourcedir $(CURDIR)/build" \
+	    --define "upstream_version $(version)" --define "_buildhost reproducible" \
+	    --define "use_source_date_epoch_as_buildtime 1" packaging/procalive.spec
+	mv build/rpm/RPMS/noarch/*.rpm dist/
+
+.PHONY: all install uninstall check source dist deb rpm
