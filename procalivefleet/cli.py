@@ -39,13 +39,14 @@ def _hold(options: Options, operands: list[str]) -> int:
         del operands[1]
     if len(operands) < 2:
         raise Usage("hold: needs a name and a command; see procalive-fleet hold -h")
-    from procalivefleet import front
+    from procalivefleet import front, job
     from procalivefleet.terms import Terms
 
     name, *command = operands
     name = words.name_of(name)
     terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, options.verbose)
     fifo = words.fifo_of(name) if options.fifo is None else os.path.abspath(options.fifo)
+    job.refuse_unkillable(command)
     procalive.check(fifo)  # what is no FIFO shall be known before etcd is asked
     return front.hold(name, fifo, command, terms)
 

@@ -71,7 +71,7 @@ def _become_keeper(
     try:
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        _close_all_but(2, front.fileno(), front_pidfd)
+        _close_all_but(front.fileno(), front_pidfd)
         procalive._set_title("fleet", "keeper", name)
         from procalivefleet.keeper import Keeper
 
@@ -146,7 +146,8 @@ class _Front:
         self._events.off(report)
         os.close(report)
         if not told:
-            self._fifo_alive = self._watch.add(self._fifo) is not None
+            # It may have ended already: before the watch began, or just then.
+            self._fifo_alive = self._watch.add(self._fifo) is not None and not self._watch.went()
             return
         status, _, text = told.partition(" ")
         self._keeper.tell("failed")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from collections.abc import Iterable
 
 import procalive
@@ -32,6 +33,32 @@ class Plan:
         self.fence = fence
         self.latest = latest
         self.mask = mask
+
+
+def refuse_unkillable(command: list[str]) -> None:
+    """Raise Refused where the guards would lose their power over the command.
+
+    At the exec of a program that changes user, group or capabilities the kernel
+    clears PR_SET_PDEATHSIG (prctl(2)), and only root may still kill what it becomes.
+    """
+    file = next((file for file in procalive._candidates(os.fsencode(command[0])) if os.access(file, os.X_OK)), None)
+    if file is None or os.geteuid() == 0:
+        return
+    what = ""
+    if os.stat(file).st_mode & (stat.S_ISUID | stat.S_ISGID):
+        what = "a set-user-ID program"
+    elif _has_capabilities(file):
+        what = "a program with capabilities of its own"
+    if what:
+        path = words.show(os.fsdecode(file))
+        raise words.Refused(f"{path}: {what}, which only root could kill when the lease is lost; start hold as root")
+
+
+def _has_capabilities(file: bytes) -> bool:
+    try:
+        return bool(os.getxattr(file, "security.capability"))
+    except OSError:
+        return False
 
 
 def start(plan: Plan, keeper: Wire) -> tuple[int, int]:

@@ -174,7 +174,8 @@ class _Guard:
         self._started = True
         self._job = pidfd
         self._events.on(pidfd, self._job_ended)
-        self._fifo_alive = self._fifo_watch.add(self._fifo) is not None
+        # It may have ended already: before the watch began, or just then.
+        self._fifo_alive = self._fifo_watch.add(self._fifo) is not None and not self._fifo_watch.went()
         for event in self._early:
             self._carry_out(event)
 
@@ -193,10 +194,10 @@ class _Guard:
         self._events.off(pidfd)
 
     def _complain(self, text: str) -> None:
-        """Once for each text, by way of the front as long as there is one."""
+        """Once for each text.  Without a front there is nobody to hear it."""
         if text and text not in self._complaints:
             self._complaints.add(text)
-            words.say(text) if self._front_gone else self._front.tell("note", text)
+            self._front.tell("note", text)
 
     def _hear_etcd(self) -> None:
         for event in self._watcher.take():
