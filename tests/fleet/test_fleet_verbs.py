@@ -262,13 +262,13 @@ COUNT = """
 import signal, sys, time
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(1))
-log = open(sys.argv[1], "w", buffering=1)
-log.write("ready\n")
+log = open(sys.argv[1], "w")
+print("ready", file=log, flush=True)
 end = time.monotonic() + 60
 while not seen and time.monotonic() < end:
     time.sleep(0.05)
 time.sleep(0.5)  # for a second one to come
-log.write(str(len(seen)))
+print(len(seen), file=log)
 """
 
 
@@ -281,7 +281,7 @@ def test_ctrl_c_of_a_terminal_reaches_the_job_once(h1):
     os.write(terminal, b"\x03")
     assert os.waitpid(pid, 0)[1] == 0
     os.close(terminal)
-    assert log.read_text() == "ready\n1"
+    assert log.read_text() == "ready\n1\n"
 
 
 def test_nobody_keeps_standard_output_open_after_the_end(h1):
