@@ -30,6 +30,7 @@ _PASSED_ON = {
 }
 _ROUND = 0.2  # seconds between two rounds of SIGKILL
 _FAREWELL = 2.5  # seconds for the keeper to give the lease back
+_GIVING_BACK = 1.0  # seconds to do so in its place
 _RUNNING, _ENDING, _KILLING, _DONE = range(4)
 
 
@@ -46,8 +47,12 @@ def hold(name: str, fifo: str, command: list[str], terms: Terms) -> int:
     os.close(me)
     kind, text = _first_answer(mine)
     if kind == "held":
-        fence, ttl = text.split()
-        return _Front(name, fifo, terms, mine, deadline, float(ttl)).run(command, fence)
+        fence, ttl, lease = text.split()
+        front = _Front(name, fifo, terms, mine, deadline, float(ttl))
+        status = front.run(command, fence)
+        if not front.freed:
+            _give_back(lease)
+        return status
     if kind == "busy":
         if not terms.quiet:
             words.say(f"{name}: held by {text}")
@@ -91,6 +96,21 @@ def _close_all_but(*kept: int) -> None:
     procalive._open_standard_descriptors()
 
 
+def _give_back(lease: str) -> None:
+    """All is dead, and the keeper cannot tell etcd.  In a child: no network here, not even at the end."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        from procalivefleet.etcd import Etcd
+        from procalivefleet.lease import revoke
+
+        revoke(Etcd(), lease, _GIVING_BACK, _GIVING_BACK)
+    finally:
+        os._exit(0)
+
+
 class _Front:
     """From the lease that is held to the end of the job."""
 
@@ -112,6 +132,7 @@ class _Front:
         self._pidfd: int | None = None  # as long
         self._status = words.FAILED
         self._trouble = ""
+        self.freed = False  # the keeper has given the lease back
 
     def run(self, command: list[str], fence: str) -> int:
         """The exit status."""
@@ -189,7 +210,7 @@ class _Front:
             self._say_lost(text)
             self._lose(_KILLING, text)
         elif kind == "free":
-            self._keeper_done = True
+            self._keeper_done = self.freed = True
         elif not kind:
             self._events.off(self._keeper)
             self._keeper_ended()

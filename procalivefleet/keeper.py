@@ -67,7 +67,7 @@ class Keeper:
         else:
             assert turn.watcher is not None
             self._deadline.value = self._lease.deadline
-            self._front.tell("held", self._lease.fence, self._lease.ttl)
+            self._front.tell("held", self._lease.fence, self._lease.ttl, self._lease.lease)
             guard = _Guard(self._fifo, self._deadline, self._front, self._etcd, self._lease, turn.watcher)
             guard.run(self._front_pidfd)
             self._lease.revoke(_REVOCATION)

@@ -88,12 +88,8 @@ class Lease:
 
     def revoke(self, patience: float) -> None:
         """Give it back, so that the next one need not wait for its end."""
-        if not self.lease:
-            return
-        try:
-            self._etcd.call("lease/revoke", {"ID": self.lease}, boot() + patience, self.each)
-        except (Unreachable, Refused):
-            pass  # it ends by itself; or has ended
+        if self.lease:
+            revoke(self._etcd, self.lease, patience, self.each)
         self.lease = ""
 
     def _created(self, revision: int) -> Answer:
@@ -101,6 +97,14 @@ class Lease:
 
     def _put(self, facts: dict[str, Any]) -> Answer:
         return {"request_put": {"key": encode(self.key), "value": encode(json.dumps(facts)), "lease": self.lease}}
+
+
+def revoke(etcd: Etcd, lease: str, patience: float, each: float) -> None:
+    """Give a lease back; where that fails it ends by itself."""
+    try:
+        etcd.call("lease/revoke", {"ID": lease}, boot() + patience, each)
+    except (Unreachable, Refused):
+        pass
 
 
 def _facts(command: list[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The socket between front, keeper and, until it becomes COMMAND, the job.
 
-Messages are a word and what follows it.  To the front: `held FENCE TTL`, `busy TEXT`,
-`failed TEXT`, `lost TEXT`, `note TEXT`, `free`.  To
+Messages are a word and what follows it.  To the front: `held FENCE TTL LEASE`,
+`busy TEXT`, `failed TEXT`, `lost TEXT`, `note TEXT`, `free`.  To
 the keeper: `started`, with a pidfd of the job, once the job holds the FIFO, and
 `failed` where it could not be started.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from lab import Lab, can_be_made
 from support import Member, Site, binaries, eventually
 
 
@@ -61,6 +62,15 @@ def h1(member, site):
 def h2(h1, member, site):
     """Another host with the same names."""
     return site(member.url, "h2", PROCALIVE_FLEET_PREFIX=h1.env["PROCALIVE_FLEET_PREFIX"])
+
+
+@pytest.fixture(scope="module")
+def lab(etcd_there, tmp_path_factory):  # noqa: ARG001
+    """Three hosts with a member each, for the tests of one file."""
+    if not can_be_made():
+        pytest.skip("network namespaces: ip netns (iproute2, as root) cannot be had")
+    with Lab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
 
 
 _made = []

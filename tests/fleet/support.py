@@ -117,6 +117,7 @@ class Site:
         self.name = name
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(("ETCD", "PROCALIVE"))}
         self.env |= {"ETCDCTL_ENDPOINTS": endpoints, "ETCDCTL_API": "3", "PROCALIVE_FLEET_HOST": name, **environ}
+        self.prefix = []  # how to run something on that host
         self._begun = []
 
     def fifo(self, name):
@@ -128,7 +129,7 @@ class Site:
         if verb == "hold" and "-f" not in args:
             name = next(word for word, before in zip(args, ("", *args)) if _is_operand(word, before))
             place = ["-f", self.fifo(name)]
-        return [*FLEET, verb, *place, *map(str, args)]
+        return [*self.prefix, *FLEET, verb, *place, *map(str, args)]
 
     def run(self, verb, *args, timeout=60, env=(), **options):
         """The finished process."""
@@ -163,7 +164,7 @@ class Site:
         return hold
 
     def etcdctl(self, *args, env=(), timeout=60):
-        command = [str(binaries() / "etcdctl"), *map(str, args)]
+        command = [*self.prefix, str(binaries() / "etcdctl"), *map(str, args)]
         environ = {**self.env, **dict(env)}
         return subprocess.run(command, env=environ, text=True, capture_output=True, timeout=timeout, check=False)
 
