@@ -2351,9 +2351,10 @@ class _Waiter:
             raise Refused(self.path, _WAIT_NEEDS_WRITE) from None
 
     def _take_free(self) -> int | None:
-        if self.turn_only:
-            return 0
         try:
+            if self.turn_only:
+                _prepare(self.path, self.mode)
+                return 0
             fd = _try_hold(self.path, self.shared, self.mode)
         except _DeletedHeld as held:
             self._interruptions.sleep(_wait_gone, _through_proc(held.holders[0]), _INF)
@@ -3546,19 +3547,18 @@ def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
 
 
 def _cmd_turn(words: list[str]) -> int:
-    """For the guard of the shell library: wait in the queue on behalf of the shell.
+    """For the guard of the shell library: make the FIFO, or wait in the queue on behalf of the shell.
 
-    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out;
-    then keeps its place until the shell has opened the read end, for a second at most.
+    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out or an
+    ancestor holds; then keeps its place until the shell has opened the read end, for a
+    second at most.
     """
     options, operands = _parse("hold", words)
-    path = _fsdecode(_resolve(operands[0]))
+    path = _fsdecode(_resolve(operands[0], make=True))
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
-    waiter = _Waiter(path, False, 0o600, _deadline(options.waits or None))
-    waiter.turn_only = True
-    turn = waiter.hold()
+    turn = _await_turn(path, options.waits)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     _print("75" if turn is None else "0")
     posix.close(1)
@@ -3567,6 +3567,27 @@ def _cmd_turn(words: list[str]) -> int:
         signal.setitimer(signal.ITIMER_REAL, 1)
         posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)  # returns when a reader comes
     return _YES
+
+
+def _await_turn(path: str, seconds: float | None) -> int | None:
+    """0 when the FIFO is free, refused what `hold` refuses, and made where it was missing; else None."""
+    _let_go_of([path])
+    conflict: Held | None = None
+    try:
+        _prepare(path, 0o600)
+        if _probe(path) is None:
+            return 0
+    except _DeletedHeld as held:
+        conflict = held
+    conflict = conflict or Held(path)
+    itself = _self_conflict(path, conflict.holders)
+    if itself:
+        _say(itself)
+    if itself or not seconds:
+        return None
+    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
+    waiter.turn_only = True
+    return waiter.hold()
 
 
 # check
