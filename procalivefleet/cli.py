@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
@@ -45,7 +44,7 @@ def _hold(options: Options, operands: list[str]) -> int:
     name, *command = operands
     name = words.name_of(name)
     terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, options.verbose)
-    fifo = words.fifo_of(name) if options.fifo is None else os.path.abspath(options.fifo)
+    fifo = words.fifo_of(name) if options.fifo is None else options.fifo
     job.refuse_unkillable(command)
     procalive.check(fifo)  # what is no FIFO shall be known before etcd is asked
     return front.hold(name, fifo, command, terms)

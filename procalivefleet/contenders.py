@@ -63,7 +63,7 @@ class Contender:
         where = f"{words.show(self.facts['host'])}:{self.facts['pid']}"
         command = self.facts["command"]
         called = words.show(command[0].rpartition("/")[2]) if command else "?"
-        return f"{where} ({called}) for {procalive._duration(time.time() - self.facts['since'])}"
+        return f"{where} ({called}) for {procalive.duration(time.time() - self.facts['since'])}"
 
 
 def facts_in(value: str) -> dict[str, Any]:
