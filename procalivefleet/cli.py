@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
@@ -43,7 +44,8 @@ def _hold(options: Options, operands: list[str]) -> int:
 
     name, *command = operands
     name = words.name_of(name)
-    terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, options.verbose)
+    verbose = options.verbose or (os.isatty(2) and not options.quiet)
+    terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, verbose)
     fifo = words.fifo_of(name) if options.fifo is None else options.fifo
     job.refuse_unkillable(command)
     procalive.check(fifo)  # what is no FIFO shall be known before etcd is asked

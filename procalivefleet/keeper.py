@@ -52,7 +52,8 @@ class Keeper:
 
     def run(self) -> None:
         """All of it; every failure becomes a message to the front."""
-        turn = Acquisition(self._etcd, self._name, self._lease, self._terms.timeout, self._front)
+        terms = self._terms
+        turn = Acquisition(self._etcd, self._name, self._lease, self._front, terms.timeout, terms.verbose)
         try:
             self._note_version()
             turn.run()

@@ -81,6 +81,14 @@ def test_hold_w_ends_with_75_when_its_time_has_run_out(h1, h2):
     h1.waiting("job", 1)
 
 
+def test_hold_v_says_once_whom_it_waits_for(h1, h2):
+    h1.holding("job")
+    told = h2.run("hold", "-v", "-w", "0.5", "job", "--", "true").stderr.splitlines()
+    assert len(told) == 2
+    assert told[0].startswith("procalive-fleet: job: held by h1:")
+    assert told[0].endswith("; waiting")
+
+
 def test_check_says_0_held_and_1_not_held(h1, h2):
     assert h2.run("check", "job").returncode == 1
     h1.holding("job")
