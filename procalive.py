@@ -1447,12 +1447,12 @@ def _processes() -> list[str]:
 
 
 def _threads(pid: str) -> list[str]:
-    """The further threads of a process: they can have descriptors of their own, or outlive the first."""
+    """A process and its further threads: they can have descriptors of their own, or outlive the first."""
     try:
-        return [f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid]
+        return [pid, *(f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid)]
     except OSError as error:
         _pass_over(error)
-        return []
+        return [pid]
 
 
 def _pass_over(error: Exception) -> None:
@@ -1555,8 +1555,12 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
         if identity is not None:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
+    seen = set()
     for inode, end in _ends_of(numbers, threads):
-        _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
+        known = inode, end.pid, end.fd, end.taker, end.reads
+        if known not in seen:  # as mostly, threads share their descriptors
+            seen.add(known)
+            _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
     return results
 
 
