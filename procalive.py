@@ -1668,7 +1668,7 @@ def deleted_holders(path: Path) -> list[Holder]:
     except (OSError, ProcaliveError):
         return []
     parent, name = _directory_of(full), b"/" + full.rpartition(b"/")[2] + b" (deleted)"
-    real = _real_directory(parent).rstrip(b"/") + name
+    real = _real_directory(parent, path).rstrip(b"/") + name
     found = []
     for process, fd, link in _named_files():
         if link.endswith(name):
@@ -1678,9 +1678,13 @@ def deleted_holders(path: Path) -> list[Holder]:
     return mains(found)
 
 
-def _real_directory(directory: bytes) -> bytes:
+def _real_directory(directory: bytes, path: Path) -> bytes:
     """The directory as the kernel names it, behind every link."""
-    fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    except OSError as error:
+        error.filename = posix.fspath(path)
+        raise
     try:
         return posix.readlink(f"/proc/self/fd/{fd}".encode())
     except OSError:
