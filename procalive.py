@@ -55,10 +55,12 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Paths = Iterable[Path]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
     Target = Path + " | int"
 
 __all__ = [
@@ -923,7 +925,7 @@ def _prepare(path: Path, mode: int | None) -> None:
         return
 
 
-def refuse_planted(path: Path, found: os.stat_result) -> None:
+def refuse_planted(path: Path, found: posix.stat_result) -> None:
     """Raise Refused of a stranger's FIFO in a directory where anybody may create files.
 
     In /tmp anybody can put a FIFO in place, keep it open and block the job.
@@ -2582,7 +2584,7 @@ def hold(
     return _held_by_us(path, fd)
 
 
-def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
     """Hold the first of the FIFOs that is free: at most N jobs at once on N FIFOs.
 
     The Hold's `path` says which.  timeout, shared, mode: as for hold().  FIFOs that
