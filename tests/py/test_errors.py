@@ -68,7 +68,7 @@ CALLS = [
     (procalive.hold, "timeout"), (procalive.hold, "replace"), (procalive.hold, "max_age"),
     (procalive.wait, "timeout"), (procalive.wait, "max_age"), (procalive.check, "max_age"), (procalive.kill, "grace"),
     (lambda path, **options: procalive.hold_any([path], **options), "timeout"),
-    (lambda path, max_age: procalive.beat_problem(path, max_age), "max_age"),
+    (procalive.beat_problem, "max_age"),
 ]  # fmt: skip
 every_call = pytest.mark.parametrize(("function", "option"), CALLS, ids=lambda one: getattr(one, "__name__", one))
 

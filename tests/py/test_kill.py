@@ -261,7 +261,9 @@ def test_with_grace_any_signal_resumes_a_stopped_holder(fifo, program):
 
 
 def test_a_holder_that_ignores_the_signal_is_killed_though_it_is_stopped(fifo, program):
-    process = program("signal.signal(signal.SIGTERM, signal.SIG_IGN); h = procalive.hold(F); say('held'); order()", fifo)
+    process = program(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); h = procalive.hold(F); say('held'); order()", fifo
+    )
     process.stop()
     assert procalive.kill(fifo, grace=0.1) == [process.pid]
     assert process.ended() == -signal.SIGKILL

@@ -354,7 +354,9 @@ def zombie(program):
     """zombie(status): (PID of a process that has ended so, of another parent; a function that has it reaped)."""
 
     def start(status):
-        parent = program(f"p = subprocess.Popen(['sh', '-c', 'exit {status}']); say(p.pid); order(); p.wait(); say('ok')")
+        parent = program(
+            f"p = subprocess.Popen(['sh', '-c', 'exit {status}']); say(p.pid); order(); p.wait(); say('ok')"
+        )
         eventually(lambda: state(int(parent.first)) == "Z")
         return int(parent.first), lambda: (parent.tell(), parent.heard())
 
