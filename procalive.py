@@ -55,10 +55,12 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Paths = Iterable[Path]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
     Target = Path + " | int"
 
 __all__ = [
@@ -923,7 +925,7 @@ def _prepare(path: Path, mode: int | None) -> None:
         return
 
 
-def refuse_planted(path: Path, found: os.stat_result) -> None:
+def refuse_planted(path: Path, found: posix.stat_result) -> None:
     """Raise Refused of a stranger's FIFO in a directory where anybody may create files.
 
     In /tmp anybody can put a FIFO in place, keep it open and block the job.
@@ -1447,12 +1449,12 @@ def _processes() -> list[str]:
 
 
 def _threads(pid: str) -> list[str]:
-    """The further threads of a process: they can have descriptors of their own, or outlive the first."""
+    """A process and its further threads: they can have descriptors of their own, or outlive the first."""
     try:
-        return [f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid]
+        return [pid, *(f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid)]
     except OSError as error:
         _pass_over(error)
-        return []
+        return [pid]
 
 
 def _pass_over(error: Exception) -> None:
@@ -1555,8 +1557,12 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
         if identity is not None:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
+    seen = set()
     for inode, end in _ends_of(numbers, threads):
-        _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
+        known = inode, end.pid, end.fd, end.taker, end.reads
+        if known not in seen:  # as mostly, threads share their descriptors
+            seen.add(known)
+            _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
     return results
 
 
@@ -1664,7 +1670,7 @@ def deleted_holders(path: Path) -> list[Holder]:
     except (OSError, ProcaliveError):
         return []
     parent, name = _directory_of(full), b"/" + full.rpartition(b"/")[2] + b" (deleted)"
-    real = _real_directory(parent).rstrip(b"/") + name
+    real = _real_directory(parent, path).rstrip(b"/") + name
     found = []
     for process, fd, link in _named_files():
         if link.endswith(name):
@@ -1674,9 +1680,13 @@ def deleted_holders(path: Path) -> list[Holder]:
     return mains(found)
 
 
-def _real_directory(directory: bytes) -> bytes:
+def _real_directory(directory: bytes, path: Path) -> bytes:
     """The directory as the kernel names it, behind every link."""
-    fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    except OSError as error:
+        error.filename = posix.fspath(path)
+        raise
     try:
         return posix.readlink(f"/proc/self/fd/{fd}".encode())
     except OSError:
@@ -2575,7 +2585,7 @@ def hold(
     return _held_by_us(path, fd)
 
 
-def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
     """Hold the first of the FIFOs that is free: at most N jobs at once on N FIFOs.
 
     The Hold's `path` says which.  timeout, shared, mode: as for hold().  FIFOs that
