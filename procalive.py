@@ -422,7 +422,7 @@ def _resolve(path: Path, make: bool = False) -> Path:
     home = _names_home(given)
     directory = _names_below(home)
     if make:
-        _make_names_directory(home, directory)
+        _make_names_directory(home, directory, given)
     _refuse_directory(directory, given)
     full = f"{directory}/{name}.fifo"
     return full if isinstance(path, str) else _fsencode(full)
@@ -470,7 +470,7 @@ def _names_below(home: str) -> str:
     return home + ("/procalive" if posix.geteuid() == 0 else "/.local/state/procalive")
 
 
-def _make_names_directory(home: str, directory: str) -> None:
+def _make_names_directory(home: str, directory: str, given: str) -> None:
     """Make what is missing below home, which itself must exist."""
     mode = 0o755 if posix.geteuid() == 0 else 0o700
     made = home
@@ -482,7 +482,7 @@ def _make_names_directory(home: str, directory: str) -> None:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _no_place("@", f"{escape(made)} cannot be made ({error.strerror})") from None
+            raise _no_place(given, f"{escape(made)} cannot be made ({error.strerror})") from None
 
 
 def _refuse_directory(directory: str, given: str) -> None:
@@ -861,7 +861,7 @@ def _make_fifo(path: Path, mode: int) -> None:
 
 
 def _why_not_made(path: Path, error: OSError) -> str:
-    directory = _directory_of(path)
+    directory = _directory_of(path).rstrip(b"/") or b"/"
     if error.errno == errno.ENOENT:
         return "no such directory"
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
@@ -1477,7 +1477,7 @@ def _open_files(process: str) -> list[str]:
 def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process has open that has a name."""
     for pid in _processes():
-        for process in _threads(pid) if threads else [pid]:
+        for process in [pid, *_threads(pid)] if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1504,6 +1504,7 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
+    seen = set()  # threads mostly share their descriptors
     for process, fd, _ in _named_files(threads) if inodes else ():
         try:
             end = _End(process, fd)
@@ -1511,7 +1512,8 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
         except (OSError, LookupError, ValueError) as error:
             _pass_over(error)
             continue
-        if inode is not None and inode in inodes:
+        if inode is not None and inode in inodes and (end.pid, fd) not in seen:
+            seen.add((end.pid, fd))
             yield inode, end
 
 
@@ -1992,6 +1994,7 @@ class _Generation:
         self.path, self.all, self.watch = path, all, watch
         self.seen = holders(path)
         self.takers = {holder.taker for holder in self.seen if holder.taker}
+        self.locked = any(holder.lock for holder in self.seen)
         self.pids = {holder.pid for holder in self.seen}
         hidden = _hidden_owner(path, self.seen)
         if hidden:
@@ -2012,6 +2015,8 @@ class _Generation:
         self.pids |= {holder.pid for holder in self.seen if holder.taker}
 
     def _belongs(self, holder: Holder) -> bool:
+        if holder.lock != self.locked:
+            return False  # a plain reader beside holders is no heir of theirs
         return holder.taker in self.takers if holder.taker else holder.pid in self.pids
 
     def signal(self, sig: int, resume: bool, spared: Iterable[int] = ()) -> list[int]:
