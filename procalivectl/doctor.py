@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from rich.table import Table
 from rich.text import Text
 
 import procalive
@@ -94,7 +95,7 @@ def _state(fifo: survey.Fifo) -> Iterator[Finding]:
     holders = _named(fifo.mains)
     if fifo.state == survey.FREE:
         yield Finding(FINE, "held by nobody")
-    elif fifo.state == survey.STRANGER:
+    elif fifo.state == survey.STRAY:
         text = f"read by {holders} without the lock: it looks held, and nobody can hold it"
         yield Finding(WRONG, text, "end that process; it should call procalive hold")
     elif fifo.state == survey.LOCKED:
@@ -102,7 +103,7 @@ def _state(fifo: survey.Fifo) -> Iterator[Finding]:
         yield Finding(WRONG, text, "end that process")
     elif fifo.state == survey.UNKNOWN:
         yield Finding(UNSURE, fifo.remark, "run it as root, who sees every process")
-    elif not fifo.readers:
+    elif not fifo.holders:
         yield Finding(UNSURE, f"held; {fifo.remark}", "run it as root, who sees every process")
     else:
         age = words.duration(fifo.held_for(time.time()))
@@ -116,7 +117,7 @@ def _beat(fifo: survey.Fifo) -> str:
 
 def _strangers_beside(fifo: survey.Fifo) -> Iterator[Finding]:
     """A reader without the lock outlives the holder in the eyes of everybody."""
-    strangers = [holder for holder in fifo.readers if not holder.lock]
+    strangers = [holder for holder in fifo.holders if not holder.lock]
     if strangers:
         text = f"also read, without the lock, by {_named(strangers)}: it will look held after its holder has ended"
         yield Finding(WRONG, text, "end that process")
@@ -124,7 +125,7 @@ def _strangers_beside(fifo: survey.Fifo) -> Iterator[Finding]:
 
 def _named(holders: Sequence[procalive.Holder]) -> str:
     pids = [holder.keeps or holder.pid for holder in holders]
-    return ", ".join(f"{pid} ({procalive._name_of(pid)})" for pid in pids)
+    return ", ".join(f"{pid} ({procalive.process_name(pid)})" for pid in pids)
 
 
 def _access(path: str, found: os.stat_result) -> Iterator[Finding]:
@@ -137,7 +138,7 @@ def _access(path: str, found: os.stat_result) -> Iterator[Finding]:
 
 def _planted(path: str, found: os.stat_result) -> Iterator[Finding]:
     try:
-        procalive._refuse_planted(os.path.realpath(path), found)
+        procalive.refuse_planted(os.path.realpath(path), found)
     except procalive.Refused as refusal:
         what, _, advice = refusal.text.partition("; ")
         yield Finding(WRONG, f"procalive hold refuses it to you: it {what}", advice)
@@ -168,7 +169,7 @@ def _holder_link(fifo: survey.Fifo) -> Iterator[Finding]:
 def _dangling(fifo: survey.Fifo) -> Iterator[Finding]:
     if fifo.state in _UNHELD:
         yield Finding(FINE, "the holder link dangles: its holder has let go")
-    elif fifo.state in (survey.HELD, survey.SHARED) and fifo.readers:
+    elif fifo.state in (survey.HELD, survey.SHARED) and fifo.holders:
         text = "the holder link dangles though the FIFO is held: shell checks take the longer way"
         yield Finding(WRONG, text, "harmless; the next hold leaves a new link")
 
@@ -220,7 +221,7 @@ def _holds_no_more(pid: int, inode: survey.Inode | None) -> bool:
 
 
 def _names(pids: Sequence[int]) -> str:
-    return ", ".join(f"{pid} ({procalive._name_of(pid)})" for pid in pids)
+    return ", ".join(f"{pid} ({procalive.process_name(pid)})" for pid in pids)
 
 
 def _processes() -> list[int]:
@@ -355,6 +356,16 @@ def run(paths: Sequence[str], as_json: bool) -> int:
 def _print_json(path: str | None, findings: Sequence[Finding]) -> None:
     for finding in findings:
         print(json.dumps({"fifo": path} | finding._asdict()))
+
+
+def table(findings: Sequence[Finding]) -> Table:
+    """A line for each finding, and its advice below."""
+    rows = Table.grid(padding=(0, 1))
+    for finding in findings:
+        rows.add_row(Text(finding.level, _COLOURS[finding.level]), Text(finding.what))
+        if finding.advice:
+            rows.add_row("", Text(finding.advice, "italic"))
+    return rows
 
 
 def _print(title: str, findings: Sequence[Finding]) -> None:

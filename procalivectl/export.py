@@ -61,7 +61,7 @@ def _family(name: str) -> GaugeMetricFamily:
 def _values(fifo: survey.Fifo, now: float) -> dict[str, float | None]:
     return {
         "procalive_alive": None if fifo.alive is None else float(fifo.alive),
-        "procalive_holders": float(len(fifo.readers)) if fifo.seen else None,
+        "procalive_holders": float(len(fifo.holders)) if fifo.seen else None,
         "procalive_held_seconds": fifo.held_for(now),
         "procalive_beat_age_seconds": fifo.beat_age(now),
         "procalive_waiters": float(len(fifo.watchers)) if fifo.seen else None,
