@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import procalive
-from procalivectl import survey, table, words
+from procalivectl import host, survey, table, words
 from procalivectl.history import Run
 
 
@@ -41,10 +41,6 @@ def _holder(holder: procalive.Holder, now: float) -> Iterator[str]:
 
 
 def environment(pid: int) -> list[str]:
-    """PROCALIVE_* of a process, as they were at its start: proc_pid_environ(5)."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            variables = file.read().split(b"\0")
-    except OSError:
-        return []
-    return [words.show(variable) for variable in sorted(variables) if variable.startswith(b"PROCALIVE_")]
+    """PROCALIVE_* of a process, as they were at its start."""
+    given = sorted(host.environ(pid).items())
+    return [words.show(name + b"=" + value) for name, value in given if name.startswith(b"PROCALIVE_")]

@@ -37,7 +37,7 @@ NO_BEAT = "no beat"
 TROUBLE = (REPLACED, DELETED, LOCKED, STRAY, ZOMBIE, STOPPED, FUTURE, NO_BEAT)
 STATES = (*TROUBLE, HELD, SHARED, FREE, UNKNOWN)
 
-_TROUBLED = {"Z": ZOMBIE, "T": STOPPED, "t": STOPPED}  # states of proc_pid_stat(5)
+TROUBLED = {"Z": ZOMBIE, "T": STOPPED, "t": STOPPED}  # states of proc_pid_stat(5)
 _SLACK = 1.0  # seconds: from the start of a process to the beat that `hold` gives
 _TICK = 1.0  # seconds: a beat may be so far ahead, for clocks are read one after the other
 
@@ -94,7 +94,8 @@ class Fifo:
 
     @property
     def held(self) -> bool:
-        return any(holder.lock for holder in self.holders) or (self.exclusive is not None and bool(self.alive))
+        """With the lock, as far as can be seen: of a holder that cannot, nothing else is known."""
+        return any(holder.lock for holder in self.holders) or (bool(self.alive) and not self.holders)
 
     def held_for(self, now: float) -> float | None:
         """Since the oldest main process began to hold, as procalive counts."""
@@ -359,8 +360,8 @@ def _problems(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
     if fifo.lockers and not any(holder.lock for holder in fifo.holders):
         yield LOCKED, f"locked by {words.processes(fifo.lockers)}, which does not read it"
     for holder in fifo.mains:
-        if holder.state in _TROUBLED and holder.lock:
-            yield _TROUBLED[holder.state], ""
+        if holder.state in TROUBLED and holder.lock:
+            yield TROUBLED[holder.state], ""
     if fifo.held and fifo.beat is not None:
         yield from _late(fifo, max_age)
 
