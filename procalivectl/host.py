@@ -192,8 +192,8 @@ def unit_that_removes(path: str, directories: tuple[str, ...] = _UNITS) -> Unit 
         for file in sorted(glob.glob(f"{glob.escape(directory)}/*.service")):
             units.setdefault(os.path.basename(file), file)
     for name, file in units.items():
-        added = [glob.glob(f"{glob.escape(directory)}/{glob.escape(name)}.d/*.conf") for directory in directories]
-        settings = _settings([file, *sorted(sum(added, []))])
+        added = [f"{glob.escape(directory)}/{glob.escape(name)}.d/*.conf" for directory in directories]
+        settings = _settings([file, *sorted(file for pattern in added for file in glob.glob(pattern))])
         kept = settings.get("RuntimeDirectoryPreserve", ["no"])[-1].lower() not in _NO
         places = [place.partition(":")[0] for value in settings.get("RuntimeDirectory", []) for place in value.split()]
         if not kept and any(path.startswith(f"/run/{place}/") for place in places):

@@ -62,9 +62,7 @@ def _removed_at_logout(real: str) -> Iterator[Finding]:
         return
     user = procalive.user_name(int(top[2]))
     if host.lingers(user):
-        text = (
-            f"{words.show(user)} lingers, so systemd keeps $XDG_RUNTIME_DIR from boot on; cron and sudo do not set it"
-        )
+        text = f"systemd keeps $XDG_RUNTIME_DIR of {words.show(user)}, who lingers; cron and sudo do not set it"
         yield Finding(NOTE, "runtime-directory", text, ELSEWHERE)
     else:
         text = f"systemd removes $XDG_RUNTIME_DIR at the last logout of {words.show(user)}, whoever holds in it"
@@ -76,9 +74,8 @@ def _removed_with_a_unit(real: str) -> Iterator[Finding]:
     unit = host.unit_that_removes(real)
     if unit:
         text = f"systemd removes its directory when {unit.name} stops, whoever holds in it ({unit.file})"
-        yield Finding(
-            WARNING, "unit-directory", text, "RuntimeDirectoryPreserve=yes in that unit, or a line of tmpfiles.d(5)"
-        )
+        advice = "RuntimeDirectoryPreserve=yes in that unit, or a line of tmpfiles.d(5) instead"
+        yield Finding(WARNING, "unit-directory", text, advice)
 
 
 def _directory(directory: str) -> Iterator[Finding]:

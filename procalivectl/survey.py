@@ -57,6 +57,7 @@ class Fifo:
     path: str
     named: bool = False
     inode: Inode | None = None
+    mine: bool = False  # or root's to see: its holders should be
     state: str = UNKNOWN
     beat: float | None = None  # its mtime
     link: elsewhere.Link | None = None
@@ -295,7 +296,9 @@ def complain(fifos: Sequence[Fifo]) -> int:
 
 
 def _fifo(path: str, found: os.stat_result, named: bool) -> Fifo:
-    return Fifo(path, named, (found.st_dev, found.st_ino), beat=found.st_mtime, link=elsewhere.link(path))
+    mine = os.geteuid() in (0, found.st_uid)
+    inode = (found.st_dev, found.st_ino)
+    return Fifo(path, named, inode, mine, beat=found.st_mtime, link=elsewhere.link(path))
 
 
 def _left_behind(path: str) -> Iterator[Fifo]:
@@ -338,10 +341,13 @@ def _learn_whether_alive(fifo: Fifo) -> None:
     elif fifo.ours or fifo.named:
         try:
             fifo.alive = procalive.check(fifo.path)
+            fifo.holders = _by_start(procalive.holders(fifo.path)) if fifo.alive and fifo.mine else []
+        except procalive.Unseen:
+            pass
         except (procalive.ProcaliveError, OSError) as error:
             fifo.remark = words.not_permitted(fifo.path, error)
-        else:
-            fifo.remark = "by a process that you may not see" if fifo.alive else ""
+            return
+        fifo.remark = "by a process that you may not see" if fifo.alive and not fifo.holders else ""
     elif os.geteuid() == 0:
         fifo.alive = False
     else:

@@ -73,10 +73,11 @@ def _sort_key(fifo: survey.Fifo, column: str, now: float) -> tuple[float, str]:
         return survey.STATES.index(fifo.state), ""
     if column == "PID":
         return (fifo.pids or [1 << 31])[0], ""
-    numbers = {"HELD FOR": fifo.held_for, "LAST BEAT": fifo.beat_age, "WATCHERS": lambda _: len(fifo.watchers)}
-    if column in numbers:
-        number = numbers[column](now)
-        return (1.0 if number is None else -number), ""
+    if column == "WATCHERS":
+        return -len(fifo.watchers), ""
+    if column in ("HELD FOR", "LAST BEAT"):
+        age = fifo.held_for(now) if column == "HELD FOR" else fifo.beat_age(now)
+        return (1.0 if age is None else -age), ""
     return 0.0, cells(fifo, now)[column].plain.lower()
 
 
