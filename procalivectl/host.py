@@ -34,7 +34,7 @@ _UNITS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-_NO = ("0", "f", "false", "n", "no", "off")  # as systemd.syntax(7) has it
+_YES = ("1", "on", "t", "true", "y", "yes")  # as systemd.syntax(7) has it
 _LINGER = "/var/lib/systemd/linger"
 # Types of lines in tmpfiles.d(5): those that clean a directory, those that take globs.
 _CLEANING = "dDvqQCe"
@@ -194,7 +194,7 @@ def unit_that_removes(path: str, directories: tuple[str, ...] = _UNITS) -> Unit 
     for name, file in units.items():
         added = [f"{glob.escape(directory)}/{glob.escape(name)}.d/*.conf" for directory in directories]
         settings = _settings([file, *sorted(file for pattern in added for file in glob.glob(pattern))])
-        kept = settings.get("RuntimeDirectoryPreserve", ["no"])[-1].lower() not in _NO
+        kept = settings.get("RuntimeDirectoryPreserve", ["no"])[-1].lower() in _YES
         places = [place.partition(":")[0] for value in settings.get("RuntimeDirectory", []) for place in value.split()]
         if not kept and any(path.startswith(f"/run/{place}/") for place in places):
             return Unit(name, file)
