@@ -22,7 +22,7 @@ install:
 	install -m 755 bin/procalivectl $(root)/bin/
 	install -d $(root)/$(lib)/procalivectl/alerts
 	install -m 644 procalivectl/*.py $(root)/$(lib)/procalivectl/
-	install -m 644 procalivectl/alerts/*.yml $(root)/$(lib)/procalivectl/alerts/
+	install -m 644 procalivectl/alerts/*.yml procalivectl/alerts/*.json $(root)/$(lib)/procalivectl/alerts/
 	install -d $(root)/$(lib)/examples $(root)/$(lib)/cron $(root)/$(lib)/systemd
 	install -m 755 shell/examples/* $(root)/$(lib)/examples/
 	install -m 644 shell/cron/* $(root)/$(lib)/cron/

@@ -186,6 +186,7 @@ def doctor(fifos: Fifos, as_json: Json = False) -> int:
 def export(
     paths: Paths = None,
     all: All = False,
+    max_age: MaxAge = None,
     textfile: Annotated[
         Optional[str],
         typer.Option(metavar="FILE", help="write FILE, atomically, for node_exporter's textfile collector"),
@@ -200,7 +201,7 @@ def export(
     """
     from procalivectl import export as exporting
 
-    return exporting.run(survey.Survey(paths or (), all=all), textfile, listen)
+    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen)
 
 
 def all_terminals() -> bool:

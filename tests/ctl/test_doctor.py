@@ -367,7 +367,7 @@ def test_a_kernel_that_tells_no_exit_status_is_a_note(monkeypatch):
     assert "wait --status ends with 125" in "".join(f.what for f in doctor.examine_host() if f.level == "note")
 
 
-def test_the_exit_status_is_told_where_doctor_says_so(spawn):
+def test_the_exit_status_is_told_where_doctor_says_so():
     other = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait; exit 0"], stdout=subprocess.PIPE)
     child = int(other.stdout.readline())
     told = []
