@@ -44,7 +44,7 @@ uninstall:
 	for name in procalive procalivectl; do \
 	    rm -f $(root)/share/bash-completion/completions/$$name $(root)/share/zsh/site-functions/_$$name $(fish)/$$name.fish; \
 	done
-	rm -rf $(root)/$(lib)
+	rm -rf $(root)/$(lib) $(root)/lib/procalivectl # the latter: the console's libraries, if they were asked for
 	for page in $(pages); do rm -f $(root)/share/man/man$${page##*.}/$${page##*/}; done
 
 check:
