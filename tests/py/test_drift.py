@@ -166,8 +166,8 @@ def test_the_general_help_names_every_verb(verb):
 @every_verb
 def test_the_completions_offer_all_options(verb):
     bash = text_of("shell", "completions", "procalive.bash-completion")
-    offered = re.search(rf"^_shtab_procalive_{verb}_option_strings=\((.*)\)", bash, re.M).group(1)
-    assert flags(offered.replace("'", " ")) == spellings(verb) | HELP
+    offered = re.search(rf"^    \[{verb}\]='(-.*)'", bash, re.M).group(1)
+    assert flags(offered) == spellings(verb) | HELP
 
 
 def test_the_manual_has_the_statuses_of_the_contract():
