@@ -481,6 +481,8 @@ def _full(path: Path) -> str:
     parts = name.replace("/", "\\").split("\\")
     if any(part not in (".", "..") and part.endswith((".", " ")) for part in parts):
         raise Refused(path, "a part of the name ends with a dot or a blank, which Windows would drop")
+    if any(len(part.encode("utf-16-le", "surrogatepass")) > 510 for part in parts):
+        raise _error(name, _TOO_LONG)
     full = os.path.abspath(name)
     if full.startswith("\\\\.\\") or not parts[-1]:
         raise NotAFifo(path)
@@ -507,6 +509,7 @@ _LOCAL_DATA = "{F1B32785-6FBA-4FCF-9D55-7B8E7F157091}"
 _ADMINISTRATORS, _SYSTEM = "S-1-5-32-544", "S-1-5-18"
 # Owned by the administrators, inherited from nobody, and open to them and the system alone.
 _PROTECTED = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+_ON_WINE = hasattr(_nt, "wine_get_version")  # which keeps no owners: every file is the user's
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -522,7 +525,7 @@ def _named(name: str) -> str:
     elevated = _is_elevated()
     directory = os.path.join(_known_folder(_PROGRAM_DATA if elevated else _LOCAL_DATA), "procalive")
     _make_directory(directory, _PROTECTED if elevated else None)
-    if elevated and _owner_of(directory) not in (_ADMINISTRATORS, _SYSTEM):
+    if elevated and not _ON_WINE and _owner_of(directory) not in (_ADMINISTRATORS, _SYSTEM):
         raise Refused(directory, "belongs neither to the administrators nor to the system; remove it")
     return os.path.join(directory, f"{rest}.lock")
 
