@@ -101,7 +101,7 @@ class Windows:
     def __init__(self, environment, directory):
         self.environment, self.directory = dict(environment), str(directory)
         self._started = []
-        self.python_exe = on_windows(PYTHON)
+        self.python_exe, self.program = on_windows(PYTHON), on_windows(PROGRAM)
 
     def start_program(self, *command, cwd=None, **environment):
         running = Running([WINE, *command], {**self.environment, **environment}, cwd or self.directory)
