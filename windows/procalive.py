@@ -1806,14 +1806,14 @@ class _Job:
     def __init__(self) -> None:
         job = _kernel.CreateJobObjectW(None, None)
         _need(job, "job object")
-        self._handle = _Handle(job)
+        self._handle = job  # never closed: that would be our end
         self.limit(_KILL_ON_CLOSE)
         _need(_kernel.AssignProcessToJobObject(job, _kernel.GetCurrentProcess()), "job object")
 
     def limit(self, flags: int) -> None:
         limits = ctypes.create_string_buffer(144)  # JOBOBJECT_EXTENDED_LIMIT_INFORMATION
         struct.pack_into("<L", limits, 16, flags)
-        _need(_kernel.SetInformationJobObject(self._handle.value, _JOB_LIMITS, limits, 144), "job object")
+        _need(_kernel.SetInformationJobObject(self._handle, _JOB_LIMITS, limits, 144), "job object")
 
 
 _CREATE_SUSPENDED, _USE_STANDARD, _INHERIT = 4, 0x100, 1
@@ -1864,19 +1864,24 @@ def _leave_events_to(process: int) -> object:
 def _run_as_job(claim: _Claim, file: str, line: str, name: str) -> int:
     """Run the command, which inherits what its wrapper may hand on; its exit code."""
     job = _Job()
-    started = _start_suspended(file, line)
-    with _Handle(started.thread) as thread, _Handle(started.process) as process:
-        # From here on what the command starts lives on by itself, as on Linux.
-        job.limit(_KILL_ON_CLOSE | _SILENT_BREAKAWAY)
-        claim.write((started.pid, _start_of(process)), name)
-        kept = _leave_events_to(process)
-        _kernel.ResumeThread(thread)
-        _kernel.WaitForSingleObject(process, _INFINITE)
-        del kept
-        code = _exit_code(process)
-    job.limit(0)
-    claim.release()
-    return code
+    try:
+        started = _start_suspended(file, line)
+        with _Handle(started.thread) as thread, _Handle(started.process) as process:
+            try:
+                # From here on what the command starts lives on by itself, as on Linux.
+                job.limit(_KILL_ON_CLOSE | _SILENT_BREAKAWAY)
+                claim.write((started.pid, _start_of(process)), name)
+                kept = _leave_events_to(process)
+            except BaseException:
+                _kernel.TerminateProcess(process, _KILLED)
+                raise
+            _kernel.ResumeThread(thread)
+            _kernel.WaitForSingleObject(process, _INFINITE)
+            del kept
+            return _exit_code(process)
+    finally:
+        job.limit(0)
+        claim.release()
 
 
 # --- the command line --------------------------------------------------------
@@ -1984,12 +1989,11 @@ def _split_any(operands: list[str]) -> tuple[list[str], list[str]]:
 
 def _refuse_own(path: str) -> None:
     """Raise Held where a living ancestor holds F, and we inherited that: it would be a wait for ourselves."""
-    jobs = {
-        process
-        for record in _live_records(path)
-        for process in (record.main, record.wrapper)
-        if record.main != record.wrapper
-    }
+    try:
+        live = _live_records(path)
+    except (ProcaliveError, OSError):
+        return  # told where it matters
+    jobs = {process for record in live for process in (record.main, record.wrapper) if record.main != record.wrapper}
     for ancestor in _ancestors() if jobs else ():
         pid, start = _identity(ancestor.value)
         if (pid, start) in jobs and _probe(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -35,8 +36,21 @@ def prefix():
     run(WINE, "wineboot", "-i")
     run(WINE, "reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
     yield environment
-    run("wineserver", "-k")
+    subprocess.run(["wineserver", "-k"], env=environment, timeout=60, check=False)
+    for pid in of_prefix(directory):  # services that outlive their server
+        os.kill(pid, signal.SIGKILL)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def of_prefix(directory):
+    """The processes that were started for that Windows."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if f"WINEPREFIX={directory}".encode() in file.read().split(b"\0"):
+                    yield int(pid)
+        except OSError:
+            continue
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import queue
 import shutil
 import subprocess
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,33 +41,41 @@ def eventually(condition, seconds=20.0):
 
 
 class Running:
-    """A program under wine: its lines as they come, and its end."""
+    """A program under wine: its lines as they come, and its end.
+
+    Its pipes are read for as long as it runs, and no longer: wine's own services
+    may have got hold of them, and never close them.
+    """
 
     def __init__(self, command, environment, cwd):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen(command, env=environment, cwd=cwd, **pipes)
-        self.lines = queue.Queue()
-        self._seen = []
-        self.errors = b""
-        self._threads = [threading.Thread(target=self._read), threading.Thread(target=self._read_errors)]
-        for thread in self._threads:
-            thread.start()
+        self._read = {self.process.stdout: b"", self.process.stderr: b""}
+        for pipe in self._read:
+            os.set_blocking(pipe.fileno(), False)
 
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(line.decode().rstrip())
-        self.process.stdout.close()
+    def _fill(self):
+        for pipe in self._read:
+            while data := (pipe.read() if not pipe.closed else None):
+                self._read[pipe] += data
 
-    def _read_errors(self):
-        self.errors = self.process.stderr.read()
-        self.process.stderr.close()
+    @property
+    def errors(self):
+        self._fill()
+        return self._read[self.process.stderr].decode("utf-8", "replace").rstrip().replace("\r", "")
+
+    def _line(self):
+        self._fill()
+        line, newline, rest = self._read[self.process.stdout].partition(b"\n")
+        if newline:
+            self._read[self.process.stdout] = rest
+            return (line.decode().rstrip("\r"),)
+        assert self.process.poll() is None, f"said nothing; status {self.process.poll()}, {self.errors!r}"
+        return None
 
     def says(self, expected=None, seconds=20.0):
         """The next line; it must be the one expected."""
-        try:
-            line = self.lines.get(timeout=seconds)
-        except queue.Empty:
-            raise AssertionError(f"said nothing; status {self.process.poll()}, {self.errors!r}") from None
+        (line,) = eventually(self._line, seconds)
         assert expected is None or line == expected, (line, self.errors)
         return line
 
@@ -77,19 +83,22 @@ class Running:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
+    def _has_ended(self):
+        self._fill()  # also while it runs: a pipe that is full would stop it
+        return self.process.poll() is not None
+
     def result(self, seconds=30.0):
         """(status, the rest of standard output, standard error)."""
         try:
             self.process.stdin.close()
         except BrokenPipeError:
             pass  # it has ended
-        self.process.wait(seconds)
-        for thread in self._threads:
-            thread.join(seconds)
-        rest = []
-        while not self.lines.empty():
-            rest.append(self.lines.get())
-        return self.process.returncode, "\n".join(rest), self.errors.decode("utf-8", "replace").rstrip().replace("\r", "")
+        eventually(self._has_ended, seconds)
+        errors = self.errors
+        for pipe in self._read:
+            pipe.close()
+        output = self._read[self.process.stdout].decode("utf-8", "replace").rstrip().replace("\r", "")
+        return self.process.returncode, output, errors
 
     def status(self, seconds=30.0):
         return self.result(seconds)[0]

@@ -116,7 +116,7 @@ def test_wait_returns_and_hold_ends_when_the_job_is_terminated(windows):
     holding = windows.held()
     waiting = windows.start("wait", "--status", "-t", "20", "a.lock")
     pid = windows("who", "--json", "a.lock")[1].split('"pid": ')[1].split(",")[0]
-    windows.python(f"h = p._open_process({pid}, p._TERMINATE); p._kernel.TerminateProcess(h.value, 9)")
+    windows.python(f"h = p._open_process({pid}, p._TERMINATE | p._QUERY); p._kernel.TerminateProcess(h.value, 9)")
     assert (waiting.status(), holding.status()) == (9, 9)
 
 
@@ -152,7 +152,7 @@ say(late)
 def test_the_exit_of_the_main_process_leaves_its_heirs_holding(windows):
     child = windows.job(UNTIL_GO)
     holding = windows.held(code=f"import subprocess; subprocess.Popen({list(child)!r}, close_fds=False)")
-    assert holding.process.wait(20) == 0
+    assert holding.status() == 0
     assert windows("check", "a.lock")[0] == 0
     status, output, _ = windows("who", "a.lock")
     assert (status, len(output.split("\n"))) == (0, 2)
@@ -166,7 +166,6 @@ def test_heirs_hold_on_when_the_wrapper_is_terminated_with_the_job(windows):
     holding = windows.held(code=f"import subprocess; subprocess.Popen({list(child)!r}, close_fds=False)\n{KEEP_RUNNING}")
     holding.says("heir")
     holding.process.kill()
-    holding.process.wait()
     assert windows("hold", "-q", "a.lock", "--", *windows.job("print(1)"))[0] == 75
     waiting = windows.start("wait", "-t", "20", "a.lock")
     windows.go()
@@ -174,10 +173,11 @@ def test_heirs_hold_on_when_the_wrapper_is_terminated_with_the_job(windows):
 
 
 def test_with_o_the_main_process_alone_counts(windows):
-    child = windows.job("print('child', flush=True)\n" + UNTIL_GO)
-    holding = windows.held("a.lock", "-o", code=f"import subprocess; subprocess.Popen({list(child)!r}, close_fds=False)")
-    holding.says("child")
-    eventually(lambda: windows("check", "a.lock")[0] == 1)
+    child = windows.job("open('child', 'w').close()\n" + UNTIL_GO)
+    wait = "import os\nwhile not os.path.exists('child'): time.sleep(.01)"
+    code = f"import subprocess, time; subprocess.Popen({list(child)!r}, close_fds=False)\n{wait}"
+    assert windows.held("a.lock", "-o", code=code).status() == 0
+    assert windows("check", "a.lock")[0] == 1
     windows.go()
 
 
