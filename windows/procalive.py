@@ -1195,23 +1195,28 @@ class _Vigil:
         self._begun = _ticks()
 
     def over(self) -> bool:
-        new = [record for record in _records_of(self.path) if record.generation not in self._known]
-        return any(record.free > self._begun for record in new) or not _probe(self.path)
+        return self._handed_over(_records_of(self.path)) or not _probe(self.path)
+
+    def _handed_over(self, records: Iterable[_Record]) -> bool:
+        return any(one.free > self._begun for one in records if one.generation not in self._known)
 
     def sleep(self, deadline: float = _INF, cancel: Sequence[int] = ()) -> bool:
         """False if the deadline came first, or one of the handles in `cancel` was signalled."""
         if not self.alive:
             return True
-        while not self.over():
+        while True:
+            # The bell is one of the records that were judged: one of a later look
+            # could be a new holder's, and the hand-over to it be slept away.
+            live = _live_records(self.path)
+            if self._handed_over(live) or self.over():
+                return True
             if time.monotonic() >= deadline or (cancel and _sleep_on(cancel, 0) is not None):
                 return False
-            live = _live_records(self.path)
             if live:
                 event = _Bells.event(self.path, live[0].generation)
                 _sleep_on([event.value, *cancel], deadline)
             else:
                 self._sleep_without_bell(deadline, cancel)
-        return True
 
     def _sleep_without_bell(self, deadline: float, cancel: Sequence[int]) -> None:
         """Heirs, whose ends are events; or a holder that has yet to write its record, which is one too."""
