@@ -255,3 +255,106 @@ both_answers() {
     done
     kill -0 "$pid"
 }
+
+@test "launcher takes the bytes of names and arguments as they are, whatever the locale" {
+    # Python alone decodes this pair by one table, and encodes it by another.
+    localedef -c -i zh_TW -f BIG5 "$PWD/big5" 2>/dev/null || [ -d big5 ] || skip "no localedef or no locales here"
+    local name=$'x\241\376'
+    hold_bg ./before sleep 300
+    as=(env LOCPATH="$PWD" LC_ALL=big5)
+    go hold "$name" printf %s "$name"
+    ends 0 '' "$name"
+    [ -p "$name" ]
+}
+
+# --- what the command of hold gets -------------------------------------------
+
+@test "launcher takes a blocked SIGPIPE or SIGXFSZ for no ignored one, and leaves none pending" {
+    as=(env --default-signal --block-signal=PIPE --block-signal=XFSZ)
+    expected=$("${as[@]}" grep -E '^(SigPnd|ShdPnd|SigBlk|SigIgn)' /proc/self/status)
+    go hold "$F" grep -E '^(SigPnd|ShdPnd|SigBlk|SigIgn)' /proc/self/status
+    ends 0 '' "$expected"
+}
+
+@test "launcher hands on what is ignored where there is no /proc, too" {
+    need_root
+    # Asked of a shell, which cannot trap what was ignored when it started.
+    local dispositions='trap "echo PIPE" PIPE; trap "echo XFSZ" XFSZ; kill -s PIPE $$; kill -s XFSZ $$'
+    for ignored in '' PIPE XFSZ; do
+        as=(env --default-signal ${ignored:+"--ignore-signal=$ignored"} unshare --mount sh -c 'umount -l /proc && exec "$@"' sh)
+        go_cmd "${as[@]}" sh -c "$dispositions"
+        expected=$output
+        go hold "$F" sh -c "$dispositions"
+        ends 0 '' "$expected"
+    done
+}
+
+# bash_with_job SCRIPT: what bash makes of it, where the function `job` is exported.
+bash_with_job() { bash -c 'job() { echo "job runs"; }; export -f job; '"$1" "$P" "$F"; }
+
+@test "launcher hands on exported functions, however bash starts it" {
+    for start in '' exec nice 'exec env A=b' 'timeout 60'; do
+        go_cmd bash_with_job "$start \"\$0\" hold \"\$1\" bash -c job; exit"
+        ends 0 '' 'job runs'
+        go_cmd bash_with_job "$start \"\$0\" hold \"\$1\" bash -c job" # its last command, which bash becomes
+        ends 0 '' 'job runs'
+    done
+}
+
+@test "launcher hands on exported functions of a script that ends in exec hold" {
+    printf '#!/usr/bin/env bash\njob() { echo "job runs"; }; export -f job; exec %q hold %q bash -c job\n' "$P" "$F" >script.sh
+    chmod +x script.sh
+    for start in ./script.sh 'bash script.sh' 'sh -c ./script.sh' 'env -u _ ./script.sh'; do
+        # shellcheck disable=SC2086 # words
+        go_cmd $start
+        ends 0 '' 'job runs'
+    done
+}
+
+@test "launcher hands on variables whose names are none in a shell, and adds none" {
+    given=('a.b=c d' 'x-y=' $'n%%=() { :;\n}' "PATH=$PATH" _=/usr/bin/env)
+    as=(env -i "${given[@]}")
+    go hold "$F" env
+    [ "$(sort <<<"$output")" = "$(printf '%s\n' "${given[@]}" "PROCALIVE_FIFO=$F" PROCALIVE_FD=701 | sort)" ]
+}
+
+@test "launcher changes no variable that is called like one of its own" {
+    given=(PATH PWD)
+    for name in $(grep -oE '\b[a-z_]+=' "$P" | tr -d = | sort -u); do
+        [[ $name == _* ]] || given+=("$name")
+    done
+    [ ${#given[@]} -ge 3 ]
+    as=(env -i "${given[@]/%/=as it was}" PATH="$PATH" PWD="$PWD")
+    go hold "$F" env
+    for name in "${given[@]:2}"; do [[ $output == *"$name=as it was"* ]]; done
+}
+
+# --- check --mine --------------------------------------------------------------
+
+# A launcher without procalive.py: what it answers, it answers itself.
+lone_launcher() {
+    mkdir -p lone/bin
+    cp "$P" lone/bin/
+    as=("$P" hold "$F")
+    P=$PWD/lone/bin/procalive
+}
+
+@test "launcher says yes to check --mine of the job itself, without Python" {
+    lone_launcher
+    go_cmd "${as[@]}" sh -c '"$1" check --mine "$0"; echo $?; cd "${0%/*}" && "$1" check --mine "${0##*/}"; echo $?' "$F" "$P"
+    ends 0 '' $'0\n0'
+}
+
+@test "launcher leaves every other answer to check --mine to Python" {
+    lone_launcher
+    mkfifo other
+    for script in 'exec 701<&-' 'unset PROCALIVE_FD' PROCALIVE_FD=x 'PROCALIVE_FD=700; exec 700>"$1"' \
+        'PROCALIVE_FD=8; exec 8<>"$1"' 'set -- other' 'ln "$1" @x; set -- @x' 'set -- -v'; do
+        go_cmd "${as[@]}" bash -c 'eval "$2"; "$0" check --mine "$1"; exit' "$P" "$F" "$script"
+        ends 2 '*procalive.py not found *'
+    done
+    go check --mine "$F"
+    ends 2 '*procalive.py not found *'
+    go_cmd bash -c 'exec 8<>"$1" 700>"$1"; flock -n 700; export PROCALIVE_FD=700; "$0" check --mine "$1"; exit' "$P" "$F"
+    ends 2 '*procalive.py not found *'
+}

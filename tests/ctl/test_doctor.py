@@ -188,7 +188,7 @@ def test_a_child_that_has_closed_its_descriptor_is_no_finding_while_the_job_hold
     job = hold(place / "job", "bash", "-c", script, stdout=subprocess.PIPE)
     child = int(job.stdout.readline())
     try:
-        until(lambda: procalive._name_of(child) == "sleep", "the child past its exec")
+        until(lambda: procalive.process_name(child) == "sleep", "the child past its exec")
         os.unlink(place / "job.holder")
         assert not [what for what in levels(place / "job") if "by nobody" in what]
     finally:
@@ -216,7 +216,7 @@ def test_a_daemon_that_an_ended_job_left_behind_is_a_note(place, hold, options):
     job = hold(place / "job", "bash", "-c", script, options=options, stdout=subprocess.PIPE)
     daemon = int(job.stdout.readline())
     try:
-        until(lambda: procalive._name_of(daemon) == "sleep", "the daemon past its exec")
+        until(lambda: procalive.process_name(daemon) == "sleep", "the daemon past its exec")
         end(job)
         until(lambda: not procalive.check(place / "job"), "the end of the job")
         assert level(place / "job", f"though {daemon} (sleep)") == "note"
@@ -226,7 +226,7 @@ def test_a_daemon_that_an_ended_job_left_behind_is_a_note(place, hold, options):
 
 def test_a_reader_of_an_unlinked_fifo_is_found_behind_its_write_end(fifo, spawn):
     reader = spawn("bash", "-c", 'exec 7<>"$1" 5>"$1"; exec sleep 600', "bash", str(fifo))
-    until(lambda: procalive._name_of(reader.pid) == "sleep", "the reader past its exec")
+    until(lambda: procalive.process_name(reader.pid) == "sleep", "the reader past its exec")
     os.unlink(fifo)
     assert level(fifo, f"{reader.pid} (sleep) holds a FIFO of this name that was unlinked") == "wrong"
 

@@ -260,7 +260,7 @@ async def test_names_with_markup_and_control_characters_are_shown_harmlessly(pla
     async with top(place) as pilot:
         await pilot.press("k")
         await becomes(pilot, lambda: isinstance(pilot.app.screen, live.Confirm))
-        name = procalive._show(name)
+        name = procalive.escape(name)
         for seen in (text(pilot, "#question"), text(pilot, "#details"), lines(pilot)[1]):
             assert name in seen
 

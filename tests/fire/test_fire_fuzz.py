@@ -229,7 +229,7 @@ class Model(RuleBasedStateMachine):
         found = procalive.holders(self.path(name))
         holder = self.holder[name]
         main = os.getpid() if isinstance(holder, procalive.Hold) else holder and holder.pid
-        assert {one.keeps or one.pid for one in procalive._mains(found)} == ({main} if holder else set())
+        assert {one.keeps or one.pid for one in procalive.mains(found)} == ({main} if holder else set())
 
     @invariant()
     def the_kernel_agrees(self) -> None:

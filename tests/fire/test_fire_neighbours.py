@@ -130,7 +130,7 @@ def hand_overs_seen(fifo: Path, full: bool) -> int:
     for _ in range(TRIES):
         reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
         writer = fill(fifo) if full else os.open(fifo, os.O_WRONLY)
-        watch = procalive._Watch()
+        watch = procalive.Watch()
         watch.add(fifo)
         sleeper = threading.Thread(target=lambda watch=watch: watch.next(procalive._deadline(30)))
         sleeper.start()

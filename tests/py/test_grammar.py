@@ -30,12 +30,12 @@ def taken(convert, text):
 
 @given(numbers, st.sampled_from(sorted(UNITS)))
 def test_seconds_is_the_number_times_its_unit(number, unit):
-    assert procalive._seconds(number + unit) == float(number) * UNITS[unit]
+    assert procalive.seconds(number + unit) == float(number) * UNITS[unit]
 
 
 @pytest.mark.parametrize("text", ["inf", "INF", "infinity", "infd", "1e999", "1e308d"])
 def test_seconds_is_infinite_for(text):
-    assert procalive._seconds(text) == float("inf")
+    assert procalive.seconds(text) == float("inf")
 
 
 @given(anything)
@@ -48,7 +48,7 @@ def test_seconds_is_infinite_for(text):
 @example("1\n")
 def test_seconds_raises_value_error_for_all_else(text):
     valid = re.fullmatch(r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?i:inf|infinity))[smhd]?", text)
-    assert (taken(procalive._seconds, text) is not None) == bool(valid and text.isascii())
+    assert (taken(procalive.seconds, text) is not None) == bool(valid and text.isascii())
 
 
 def is_gnu(tool):
@@ -68,7 +68,7 @@ def test_seconds_takes_just_what_gnu_sleep_takes(texts):
     command = ["sleep", "--", *texts, "wrong!"]
     said = subprocess.run(command, capture_output=True, text=True, env={"LC_ALL": "C"}, check=False).stderr
     wrong = re.findall(r"time interval '(.*)'\n", said)
-    assert [text for text in texts if taken(procalive._seconds, text) is None] == wrong[:-1]
+    assert [text for text in texts if taken(procalive.seconds, text) is None] == wrong[:-1]
 
 
 # --- durations ---
@@ -76,7 +76,7 @@ def test_seconds_takes_just_what_gnu_sleep_takes(texts):
 
 @given(st.floats(min_value=-1e6, max_value=1e12))
 def test_duration_is_one_or_two_units_that_lose_less_than_a_part_in_twenty_four(seconds):
-    text = procalive._duration(seconds)
+    text = procalive.duration(seconds)
     parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
     told = sum(int(part or 0) * size for part, size in zip(parts.groups(), (86400, 3600, 60, 1)))
     assert 1 <= sum(part is not None for part in parts.groups()) <= 2
@@ -88,7 +88,7 @@ def test_duration_is_one_or_two_units_that_lose_less_than_a_part_in_twenty_four(
     [(0, "0s"), (59.9, "59s"), (60, "1m"), (3661, "1h1m"), (11520, "3h12m"), (90000, "1d1h"), (-5, "0s")],
 )
 def test_duration_is_written_as(seconds, text):
-    assert procalive._duration(seconds) == text
+    assert procalive.duration(seconds) == text
 
 
 # --- names ---
@@ -99,7 +99,7 @@ def test_duration_is_written_as(seconds, text):
 @example("\u2028")
 @example("")
 def test_show_is_one_printable_line_that_is_never_empty_for_any_name(name):
-    shown = procalive._show(name)
+    shown = procalive.escape(name)
     assert shown
     assert shown.isprintable()
     assert len(shown.splitlines()) == 1
@@ -107,12 +107,12 @@ def test_show_is_one_printable_line_that_is_never_empty_for_any_name(name):
 
 @given(st.binary(max_size=20))
 def test_show_of_a_decoded_name_is_that_of_the_bytes(name):
-    assert procalive._show(os.fsdecode(name)) == procalive._show(name)
+    assert procalive.escape(os.fsdecode(name)) == procalive.escape(name)
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "/._- äß漢", min_size=1))
 def test_show_leaves_an_ordinary_name_as_it_is(name):
-    assert procalive._show(name) == name
+    assert procalive.escape(name) == name
 
 
 # --- numbers ---
@@ -187,7 +187,7 @@ def test_a_signal_of_letters_that_only_look_like_it_raises_value_error():
 # --- options ---
 
 VALUES = {
-    "SECS": (["0", "1.5", "5m", "inf"], procalive._seconds),
+    "SECS": (["0", "1.5", "5m", "inf"], procalive.seconds),
     "CODE": (["0", "75", "255"], int),
     "MODE": (["600", "0622"], lambda text: int(text, 8)),
     "N": (["0", "9", "255"], int),

@@ -82,13 +82,13 @@ def test_a_forked_child_is_a_holder_too_but_not_the_main_one(fifo, program):
     process = program("h = procalive.hold(F)\nif os.fork(): say(0)\norder()", fifo)
     found = procalive.holders(fifo)
     assert len(found) == 2
-    assert [one.pid for one in procalive._mains(found)] == [process.pid]
+    assert [one.pid for one in procalive.mains(found)] == [process.pid]
 
 
 def test_the_lock_is_found_beside_a_second_descriptor_of_the_same_process(fifo, program):
     process = program("h = procalive.hold(F); fd = reader(); say(fd); order()", fifo)
     program("fd = reader(); say(fd); order()", fifo)
-    assert {one.pid for one in procalive._mains(procalive.holders(fifo))} == {process.pid}
+    assert {one.pid for one in procalive.mains(procalive.holders(fifo))} == {process.pid}
 
 
 def test_holders_finds_one_among_thousands_of_descriptors(fifo, program):
@@ -206,7 +206,7 @@ def test_holders_raises_not_a_fifo_and_oserrors(tmp_path):
 
 
 def test_the_user_is_a_number_where_the_database_has_no_name():
-    assert procalive._user_name(2**31 - 5) == str(2**31 - 5)
+    assert procalive.user_name(2**31 - 5) == str(2**31 - 5)
 
 
 # --- posing as a keeper ---

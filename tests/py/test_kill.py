@@ -262,7 +262,7 @@ def ignores(pid, sig):
 def test_kill_with_grace_kills_the_process_kept_and_waits_for_its_keeper(fifo):
     code = "trap '' TERM; while :; do sleep 60; done"
     job = subprocess.Popen([sys.executable, "-ISE", SCRIPT, "hold", "-o", fifo, "sh", "-c", code])
-    eventually(lambda: procalive.check(fifo) and procalive._name_of(job.pid) == "sh")
+    eventually(lambda: procalive.check(fifo) and procalive.process_name(job.pid) == "sh")
     eventually(lambda: ignores(job.pid, signal.SIGTERM))
     keeper = eventually(lambda: keeper_of(job.pid, fifo))
     sent = procalive.kill(fifo, grace=0.2)
