@@ -584,6 +584,7 @@ class Watch:
         self._targets: dict[int, Target] = {}
         self._gone: list[Target] = []
         self._kept: set[int] = set()
+        self._number = _FIRST_WRITE_END  # of the next write end; to look from the start would take long for many
 
     def __enter__(self) -> Watch:
         return self
@@ -620,7 +621,8 @@ class Watch:
         fd = _open_write_end(target)
         if fd is None:
             return None
-        fd = self.keep(_move_high(fd, _FIRST_WRITE_END))
+        fd = self.keep(_move_high(fd, self._number))
+        self._number = max(self._number, fd + 2)
         self._targets[fd] = target
         self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
         # A fresh registration reports "writable" once.  Take that report now,
@@ -1021,14 +1023,17 @@ def _is_about_to_let_go(path: Path) -> bool:
         root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        words = _read_proc(f"{int(pid)}/cmdline").split(b"\0")
-        if words[:2] != [b"procalive", b"keep"] if words[0] else False:
-            return False
-        if words[0] and set(_read_kept(int(pid))) != {_ENDED}:
-            return False
-        return _wait_gone(path, time.monotonic() + 5)
+        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
     except (OSError, ValueError):
         return False
+
+
+def _is_ending(pid: int) -> bool:
+    """Whether a holder has closed its memory, but not yet its files, or is a keeper whose job was reaped."""
+    words = _read_proc(f"{pid}/cmdline").split(b"\0")
+    if not words[0]:
+        return _state_of(pid) not in "ZX?"
+    return words[:2] == [b"procalive", b"keep"] and set(_read_kept(pid)) == {_ENDED}
 
 
 class _Obstruction:
@@ -2973,7 +2978,7 @@ def _goes_to_background(command: list[str]) -> str:
         return f"{name} goes to the background, and nothing holds then; start it in the foreground (-{foreground[0]})"
     forks = any(_base(word) == "setsid" for word in command[: len(command) - len(inner)])
     if forks and posix.getpgrp() == posix.getpid() and not {"-w", "--wait"} & set(command):
-        return "setsid forks here, and its main process ends: F is held only by what inherits it; use setsid -w"
+        return "setsid forks here and ends, and nothing holds then; use setsid -w"
     return ""
 
 
@@ -3579,6 +3584,8 @@ def _check_one(name: str, options: _Options) -> int:
     try:
         path = _fsdecode(_resolve(name))
         if options.mine and not _is_mine(path, options):
+            if options.verbose:
+                _print(f"{escape(path)}: not held by the calling process")
             return _NO
         alive = check(path, max_age=options.max_age)
     except Stale as error:
@@ -3790,7 +3797,7 @@ def _cmd_kill(options: _Options, operands: list[str]) -> int:
     if len(operands) != 1:
         raise _Usage("kill: needs one FIFO; see procalive kill -h")
     path = _fsdecode(_resolve(operands[0]))
-    if _inode_of(path) is None:
+    if _inode_of(path) is None:  # mistyped, perhaps
         number = operands[0].isascii() and operands[0].isdigit()
         if not options.quiet:
             _say(f"{escape(path)}: no such FIFO" + ("; kill takes a FIFO, not a PID" if number else ""))
