@@ -55,10 +55,12 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Paths = Iterable[Path]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
     Target = Path + " | int"
 
 __all__ = [
@@ -584,6 +586,7 @@ class Watch:
         self._targets: dict[int, Target] = {}
         self._gone: list[Target] = []
         self._kept: set[int] = set()
+        self._number = _FIRST_WRITE_END  # of the next write end; to look from the start would take long for many
 
     def __enter__(self) -> Watch:
         return self
@@ -620,7 +623,8 @@ class Watch:
         fd = _open_write_end(target)
         if fd is None:
             return None
-        fd = self.keep(_move_high(fd, _FIRST_WRITE_END))
+        fd = self.keep(_move_high(fd, self._number))
+        self._number = max(self._number, fd + 2)
         self._targets[fd] = target
         self._epoll.register(fd, select.EPOLLOUT | select.EPOLLET)
         # A fresh registration reports "writable" once.  Take that report now,
@@ -921,7 +925,7 @@ def _prepare(path: Path, mode: int | None) -> None:
         return
 
 
-def refuse_planted(path: Path, found: os.stat_result) -> None:
+def refuse_planted(path: Path, found: posix.stat_result) -> None:
     """Raise Refused of a stranger's FIFO in a directory where anybody may create files.
 
     In /tmp anybody can put a FIFO in place, keep it open and block the job.
@@ -1021,14 +1025,17 @@ def _is_about_to_let_go(path: Path) -> bool:
         root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        words = _read_proc(f"{int(pid)}/cmdline").split(b"\0")
-        if words[:2] != [b"procalive", b"keep"] if words[0] else False:
-            return False
-        if words[0] and set(_read_kept(int(pid))) != {_ENDED}:
-            return False
-        return _wait_gone(path, time.monotonic() + 5)
+        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
     except (OSError, ValueError):
         return False
+
+
+def _is_ending(pid: int) -> bool:
+    """Whether a holder has closed its memory, but not yet its files, or is a keeper whose job was reaped."""
+    words = _read_proc(f"{pid}/cmdline").split(b"\0")
+    if not words[0]:
+        return _state_of(pid) not in "ZX?"
+    return words[:2] == [b"procalive", b"keep"] and set(_read_kept(pid)) == {_ENDED}
 
 
 class _Obstruction:
@@ -1442,12 +1449,12 @@ def _processes() -> list[str]:
 
 
 def _threads(pid: str) -> list[str]:
-    """The further threads of a process: they can have descriptors of their own, or outlive the first."""
+    """A process and its further threads: they can have descriptors of their own, or outlive the first."""
     try:
-        return [f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid]
+        return [pid, *(f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid)]
     except OSError as error:
         _pass_over(error)
-        return []
+        return [pid]
 
 
 def _pass_over(error: Exception) -> None:
@@ -1552,8 +1559,12 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
         if identity is not None:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
+    seen = set()
     for inode, end in _ends_of(numbers, threads):
-        _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
+        known = inode, end.pid, end.fd, end.taker, end.reads
+        if known not in seen:  # as mostly, threads share their descriptors
+            seen.add(known)
+            _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
     return results
 
 
@@ -1661,7 +1672,7 @@ def deleted_holders(path: Path) -> list[Holder]:
     except (OSError, ProcaliveError):
         return []
     parent, name = _directory_of(full), b"/" + full.rpartition(b"/")[2] + b" (deleted)"
-    real = _real_directory(parent).rstrip(b"/") + name
+    real = _real_directory(parent, path).rstrip(b"/") + name
     found = []
     for process, fd, link in _named_files():
         if link.endswith(name):
@@ -1671,9 +1682,13 @@ def deleted_holders(path: Path) -> list[Holder]:
     return mains(found)
 
 
-def _real_directory(directory: bytes) -> bytes:
+def _real_directory(directory: bytes, path: Path) -> bytes:
     """The directory as the kernel names it, behind every link."""
-    fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    except OSError as error:
+        error.filename = posix.fspath(path)
+        raise
     try:
         return posix.readlink(f"/proc/self/fd/{fd}".encode())
     except OSError:
@@ -2351,9 +2366,10 @@ class _Waiter:
             raise Refused(self.path, _WAIT_NEEDS_WRITE) from None
 
     def _take_free(self) -> int | None:
-        if self.turn_only:
-            return 0
         try:
+            if self.turn_only:
+                _prepare(self.path, self.mode)
+                return 0
             fd = _try_hold(self.path, self.shared, self.mode)
         except _DeletedHeld as held:
             self._interruptions.sleep(_wait_gone, _through_proc(held.holders[0]), _INF)
@@ -2574,7 +2590,7 @@ def hold(
     return _held_by_us(path, fd)
 
 
-def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
     """Hold the first of the FIFOs that is free: at most N jobs at once on N FIFOs.
 
     The Hold's `path` says which.  timeout, shared, mode: as for hold().  FIFOs that
@@ -2978,7 +2994,7 @@ def _goes_to_background(command: list[str]) -> str:
         return f"{name} goes to the background, and nothing holds then; start it in the foreground (-{foreground[0]})"
     forks = any(_base(word) == "setsid" for word in command[: len(command) - len(inner)])
     if forks and posix.getpgrp() == posix.getpid() and not {"-w", "--wait"} & set(command):
-        return "setsid forks here, and its main process ends: F is held only by what inherits it; use setsid -w"
+        return "setsid forks here and ends, and nothing holds then; use setsid -w"
     return ""
 
 
@@ -3546,19 +3562,18 @@ def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
 
 
 def _cmd_turn(words: list[str]) -> int:
-    """For the guard of the shell library: wait in the queue on behalf of the shell.
+    """For the guard of the shell library: make the FIFO, or wait in the queue on behalf of the shell.
 
-    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out;
-    then keeps its place until the shell has opened the read end, for a second at most.
+    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out or an
+    ancestor holds; then keeps its place until the shell has opened the read end, for a
+    second at most.
     """
     options, operands = _parse("hold", words)
-    path = _fsdecode(_resolve(operands[0]))
+    path = _fsdecode(_resolve(operands[0], make=True))
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
-    waiter = _Waiter(path, False, 0o600, _deadline(options.waits or None))
-    waiter.turn_only = True
-    turn = waiter.hold()
+    turn = _await_turn(path, options.waits)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     _print("75" if turn is None else "0")
     posix.close(1)
@@ -3567,6 +3582,27 @@ def _cmd_turn(words: list[str]) -> int:
         signal.setitimer(signal.ITIMER_REAL, 1)
         posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)  # returns when a reader comes
     return _YES
+
+
+def _await_turn(path: str, seconds: float | None) -> int | None:
+    """0 when the FIFO is free, refused what `hold` refuses, and made where it was missing; else None."""
+    _let_go_of([path])
+    conflict: Held | None = None
+    try:
+        _prepare(path, 0o600)
+        if _probe(path) is None:
+            return 0
+    except _DeletedHeld as held:
+        conflict = held
+    conflict = conflict or Held(path)
+    itself = _self_conflict(path, conflict.holders)
+    if itself:
+        _say(itself)
+    if itself or not seconds:
+        return None
+    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
+    waiter.turn_only = True
+    return waiter.hold()
 
 
 # check
@@ -3584,6 +3620,8 @@ def _check_one(name: str, options: _Options) -> int:
     try:
         path = _fsdecode(_resolve(name))
         if options.mine and not _is_mine(path, options):
+            if options.verbose:
+                _print(f"{escape(path)}: not held by the calling process")
             return _NO
         alive = check(path, max_age=options.max_age)
     except Stale as error:
@@ -3795,7 +3833,7 @@ def _cmd_kill(options: _Options, operands: list[str]) -> int:
     if len(operands) != 1:
         raise _Usage("kill: needs one FIFO; see procalive kill -h")
     path = _fsdecode(_resolve(operands[0]))
-    if _inode_of(path) is None:
+    if _inode_of(path) is None:  # mistyped, perhaps
         number = operands[0].isascii() and operands[0].isdigit()
         if not options.quiet:
             _say(f"{escape(path)}: no such FIFO" + ("; kill takes a FIFO, not a PID" if number else ""))

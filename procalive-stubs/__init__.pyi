@@ -1,0 +1,1 @@
+../procalive.py

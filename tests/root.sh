@@ -1,0 +1,23 @@
+# tests/root.sh: a small Debian of its own, in a directory, with a PID namespace of its own.
+#
+#   make_root SUITE DIRECTORY PACKAGE...   mmdebstrap(1), about half a minute
+#   in_root DIRECTORY COMMAND...           as root, /proc and /dev mounted; all ends with it
+#
+# shellcheck shell=bash
+
+make_root() {
+    local suite=$1 directory=$2
+    shift 2
+    command -v mmdebstrap >/dev/null || return
+    # The names of the registries are those of this machine's apt.
+    mmdebstrap --quiet --variant=apt --include="$(IFS=,; echo "$*")" "$suite" "$directory" >/dev/null 2>&1
+}
+
+in_root() {
+    local directory=$1
+    shift
+    # shellcheck disable=SC2016 # for the inner shell
+    unshare --mount --pid --fork --kill-child --propagation private sh -c '
+        mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/run" &&
+            exec chroot "$0" "$@"' "$directory" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
+}
