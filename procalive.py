@@ -2063,19 +2063,19 @@ class _Generation:
         sent = self.signal(sig, resume=True)
         while not self._over(deadline):
             if time.monotonic() >= deadline:
-                return sent + self._kill_all(_deadline(max(grace, 1.0)))
+                return sent + self._kill_all(max(grace, 1.0))
             sent += self._signal_rest(sig, sent)
         return sent
 
-    def _kill_all(self, deadline: float) -> list[int]:
-        killed: list[int] = []
-        while True:
-            killed += self._signal_rest(signal.SIGKILL, killed)
-            if self._over(deadline):
-                return killed
+    def _kill_all(self, patience: float) -> list[int]:
+        killed = self._signal_rest(signal.SIGKILL, [])
+        deadline = _deadline(patience)  # from now on: the look itself can take long
+        while not self._over(deadline):
             if time.monotonic() >= deadline:
                 after = " after SIGKILL" if killed else ""
                 raise TimedOut(self.path, f"still {Held(self.path).text}{after}")
+            killed += self._signal_rest(signal.SIGKILL, killed)
+        return killed
 
     def _signal_rest(self, sig: int, spared: list[int]) -> list[int]:
         self.look_again()
