@@ -97,12 +97,27 @@ def main():
         print(f"{'':44} {'fleet':>11} {'etcdctl':>11}")
         held = lab.site(1).holding("held")
         get = [*ETCDCTL, "get", "--prefix", "/procalive/held/"]
-        row("check, held; etcdctl get", timed(lab, rounds, *PROGRAM, "check", "held"), timed(lab, rounds, *get), "<= 3 x")
+        row(
+            "check, held; etcdctl get",
+            timed(lab, rounds, *PROGRAM, "check", "held"),
+            timed(lab, rounds, *get),
+            "<= 3 x",
+        )
         lock = timed(lab, rounds, *peer(1, "free"), "true")
         row("hold true; etcdctl lock true", timed(lab, rounds, *fleet(1, "free"), "true"), lock, "<= 3 x")
-        row("hold, held elsewhere", timed(lab, rounds, *PROGRAM, "hold", "-q", "-f", f"{place}/x", "held", "true"), 0, "")
+        row(
+            "hold, held elsewhere",
+            timed(lab, rounds, *PROGRAM, "hold", "-q", "-f", f"{place}/x", "held", "true"),
+            0,
+            "",
+        )
         few = max(3, rounds // 3)
-        row("death of the job to the next job", handover(lab, few, fleet, "ours"), handover(lab, few, peer, "theirs"), "<= 3 x")
+        row(
+            "death of the job to the next job",
+            handover(lab, few, fleet, "ours"),
+            handover(lab, few, peer, "theirs"),
+            "<= 3 x",
+        )
         row(f"host cut off to the next job, TTL {TTL} s", cut_off(lab), 0, f"<= {1.2 * TTL + 1:g} s")
         waiter = lab.site(2).begin("wait", "held")
         eventually(lambda: "poll" in proc(f"{waiter.pid}/wchan"))
