@@ -55,10 +55,12 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Paths = Iterable[Path]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
     Target = Path + " | int"
 
 __all__ = [
@@ -420,7 +422,7 @@ def _resolve(path: Path, make: bool = False) -> Path:
     home = _names_home(given)
     directory = _names_below(home)
     if make:
-        _make_names_directory(home, directory)
+        _make_names_directory(home, directory, given)
     _refuse_directory(directory, given)
     full = f"{directory}/{name}.fifo"
     return full if isinstance(path, str) else _fsencode(full)
@@ -468,7 +470,7 @@ def _names_below(home: str) -> str:
     return home + ("/procalive" if posix.geteuid() == 0 else "/.local/state/procalive")
 
 
-def _make_names_directory(home: str, directory: str) -> None:
+def _make_names_directory(home: str, directory: str, given: str) -> None:
     """Make what is missing below home, which itself must exist."""
     mode = 0o755 if posix.geteuid() == 0 else 0o700
     made = home
@@ -480,7 +482,7 @@ def _make_names_directory(home: str, directory: str) -> None:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _no_place("@", f"{escape(made)} cannot be made ({error.strerror})") from None
+            raise _no_place(given, f"{escape(made)} cannot be made ({error.strerror})") from None
 
 
 def _refuse_directory(directory: str, given: str) -> None:
@@ -859,7 +861,7 @@ def _make_fifo(path: Path, mode: int) -> None:
 
 
 def _why_not_made(path: Path, error: OSError) -> str:
-    directory = _directory_of(path)
+    directory = _directory_of(path).rstrip(b"/") or b"/"
     if error.errno == errno.ENOENT:
         return "no such directory"
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
@@ -923,7 +925,7 @@ def _prepare(path: Path, mode: int | None) -> None:
         return
 
 
-def refuse_planted(path: Path, found: os.stat_result) -> None:
+def refuse_planted(path: Path, found: posix.stat_result) -> None:
     """Raise Refused of a stranger's FIFO in a directory where anybody may create files.
 
     In /tmp anybody can put a FIFO in place, keep it open and block the job.
@@ -1447,12 +1449,12 @@ def _processes() -> list[str]:
 
 
 def _threads(pid: str) -> list[str]:
-    """The further threads of a process: they can have descriptors of their own, or outlive the first."""
+    """A process and its further threads: they can have descriptors of their own, or outlive the first."""
     try:
-        return [f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid]
+        return [pid, *(f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid)]
     except OSError as error:
         _pass_over(error)
-        return []
+        return [pid]
 
 
 def _pass_over(error: Exception) -> None:
@@ -1475,7 +1477,7 @@ def _open_files(process: str) -> list[str]:
 def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process has open that has a name."""
     for pid in _processes():
-        for process in _threads(pid) if threads else [pid]:
+        for process in [pid, *_threads(pid)] if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1502,6 +1504,7 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
+    seen = set()  # threads mostly share their descriptors
     for process, fd, _ in _named_files(threads) if inodes else ():
         try:
             end = _End(process, fd)
@@ -1509,7 +1512,8 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
         except (OSError, LookupError, ValueError) as error:
             _pass_over(error)
             continue
-        if inode is not None and inode in inodes:
+        if inode is not None and inode in inodes and (end.pid, fd) not in seen:
+            seen.add((end.pid, fd))
             yield inode, end
 
 
@@ -1555,8 +1559,12 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
         if identity is not None:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
+    seen = set()
     for inode, end in _ends_of(numbers, threads):
-        _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
+        known = inode, end.pid, end.fd, end.taker, end.reads
+        if known not in seen:  # as mostly, threads share their descriptors
+            seen.add(known)
+            _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
     return results
 
 
@@ -1664,7 +1672,7 @@ def deleted_holders(path: Path) -> list[Holder]:
     except (OSError, ProcaliveError):
         return []
     parent, name = _directory_of(full), b"/" + full.rpartition(b"/")[2] + b" (deleted)"
-    real = _real_directory(parent).rstrip(b"/") + name
+    real = _real_directory(parent, path).rstrip(b"/") + name
     found = []
     for process, fd, link in _named_files():
         if link.endswith(name):
@@ -1674,9 +1682,13 @@ def deleted_holders(path: Path) -> list[Holder]:
     return mains(found)
 
 
-def _real_directory(directory: bytes) -> bytes:
+def _real_directory(directory: bytes, path: Path) -> bytes:
     """The directory as the kernel names it, behind every link."""
-    fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    except OSError as error:
+        error.filename = posix.fspath(path)
+        raise
     try:
         return posix.readlink(f"/proc/self/fd/{fd}".encode())
     except OSError:
@@ -1982,6 +1994,7 @@ class _Generation:
         self.path, self.all, self.watch = path, all, watch
         self.seen = holders(path)
         self.takers = {holder.taker for holder in self.seen if holder.taker}
+        self.locked = any(holder.lock for holder in self.seen)
         self.pids = {holder.pid for holder in self.seen}
         hidden = _hidden_owner(path, self.seen)
         if hidden:
@@ -2002,6 +2015,8 @@ class _Generation:
         self.pids |= {holder.pid for holder in self.seen if holder.taker}
 
     def _belongs(self, holder: Holder) -> bool:
+        if holder.lock != self.locked:
+            return False  # a plain reader beside holders is no heir of theirs
         return holder.taker in self.takers if holder.taker else holder.pid in self.pids
 
     def signal(self, sig: int, resume: bool, spared: Iterable[int] = ()) -> list[int]:
@@ -2351,9 +2366,10 @@ class _Waiter:
             raise Refused(self.path, _WAIT_NEEDS_WRITE) from None
 
     def _take_free(self) -> int | None:
-        if self.turn_only:
-            return 0
         try:
+            if self.turn_only:
+                _prepare(self.path, self.mode)
+                return 0
             fd = _try_hold(self.path, self.shared, self.mode)
         except _DeletedHeld as held:
             self._interruptions.sleep(_wait_gone, _through_proc(held.holders[0]), _INF)
@@ -2574,7 +2590,7 @@ def hold(
     return _held_by_us(path, fd)
 
 
-def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
     """Hold the first of the FIFOs that is free: at most N jobs at once on N FIFOs.
 
     The Hold's `path` says which.  timeout, shared, mode: as for hold().  FIFOs that
@@ -3546,19 +3562,18 @@ def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
 
 
 def _cmd_turn(words: list[str]) -> int:
-    """For the guard of the shell library: wait in the queue on behalf of the shell.
+    """For the guard of the shell library: make the FIFO, or wait in the queue on behalf of the shell.
 
-    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out;
-    then keeps its place until the shell has opened the read end, for a second at most.
+    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out or an
+    ancestor holds; then keeps its place until the shell has opened the read end, for a
+    second at most.
     """
     options, operands = _parse("hold", words)
-    path = _fsdecode(_resolve(operands[0]))
+    path = _fsdecode(_resolve(operands[0], make=True))
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
-    waiter = _Waiter(path, False, 0o600, _deadline(options.waits or None))
-    waiter.turn_only = True
-    turn = waiter.hold()
+    turn = _await_turn(path, options.waits)
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     _print("75" if turn is None else "0")
     posix.close(1)
@@ -3567,6 +3582,27 @@ def _cmd_turn(words: list[str]) -> int:
         signal.setitimer(signal.ITIMER_REAL, 1)
         posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)  # returns when a reader comes
     return _YES
+
+
+def _await_turn(path: str, seconds: float | None) -> int | None:
+    """0 when the FIFO is free, refused what `hold` refuses, and made where it was missing; else None."""
+    _let_go_of([path])
+    conflict: Held | None = None
+    try:
+        _prepare(path, 0o600)
+        if _probe(path) is None:
+            return 0
+    except _DeletedHeld as held:
+        conflict = held
+    conflict = conflict or Held(path)
+    itself = _self_conflict(path, conflict.holders)
+    if itself:
+        _say(itself)
+    if itself or not seconds:
+        return None
+    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
+    waiter.turn_only = True
+    return waiter.hold()
 
 
 # check

@@ -117,10 +117,10 @@ load helper
     hold_bg
     as=("${other[@]}")
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to root and has mode 0600; run this as root, *"
     end_holder
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to root *"
 }
 
 @test "check exits 2 when a directory on the way may not be searched" {
@@ -170,12 +170,12 @@ load helper
 @test "check -v says on stdout who is alive, and who not" {
     hold_bg
     go check -v "$F" missing
-    ends 1 '' "$F: alive, held by $pid (sleep) for "*$'\nmissing: not alive'
+    ends 1 '' "$F: alive, held by $pid (sleep) for "*$'\nmissing: no such FIFO'
 }
 
 @test "check -v says the same through the launcher and procalive.py" {
     checks -v missing
-    ends 1 '' 'missing: not alive'
+    ends 1 '' 'missing: no such FIFO'
 }
 
 @test "check works with closed standard descriptors" {

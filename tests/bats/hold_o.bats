@@ -118,6 +118,7 @@ except ChildProcessError: print("no children")'
 
 @test "hold -o exits 127 or 126 when the command cannot run, and the keeper has let go" {
     echo wrong >plain
+    mkfifo "$F"
     as=(env PATH=/usr/bin:/bin)
     for n in {1..5}; do
         go hold -o "$F" no-such-command
@@ -182,6 +183,7 @@ except ChildProcessError: print("no children")'
 
 @test "hold -o exits 127 where its keeper was ended before the command could not be run" {
     need strace
+    mkfifo "$F"
     # With the signal to stop, the look at the command is the last that it does for now.
     bg_logged strace -D -f -o trace -P "$PWD/none" -e trace=%file -e inject=%file:signal=STOP "$P" hold -o "$F" "$PWD/none"
     until_true grep -qs 'stopped by SIGSTOP' trace
