@@ -2623,7 +2623,7 @@ def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False,
         taken = choice.try_all()
         while taken is None:
             if time.monotonic() >= deadline:
-                raise Held(choice.paths[0])
+                raise choice.conflict(choice.paths[0])
             taken = choice.wait(deadline)
         return _held_by_us(*taken)
     except BaseException:
@@ -2641,16 +2641,18 @@ class _Choice:
             raise ValueError("no FIFO is named")
         self.paths, self.shared, self.mode = paths, shared, mode
         self.errors: dict[Path, Exception] = {}
+        self.deleted: dict[Path, _DeletedHeld] = {}
         self.ends: list[int] = []  # the read end that was taken
 
     def try_all(self) -> tuple[Path, int] | None:
         """(path, locked read end) of the first that is free; None where all that can be held are."""
         self._refuse_twins()
-        self.errors = {}
+        self.errors, self.deleted = {}, {}
         for path in self.paths:
             try:
                 fd = _try_hold(path, self.shared, self.mode, self.ends)
-            except _DeletedHeld:
+            except _DeletedHeld as held:
+                self.deleted[path] = held
                 continue
             except (ProcaliveError, OSError) as error:
                 self.errors[path] = error
@@ -2660,6 +2662,14 @@ class _Choice:
         if len(self.errors) == len(self.paths):
             raise next(iter(self.errors.values()))
         return None
+
+    def conflict(self, path: Path) -> Held:
+        """Who holds this one of them."""
+        return self.deleted.get(path) or Held(path)
+
+    def _awaited(self, path: Path) -> Path:
+        """By what name its end can be waited for."""
+        return _through_proc(self.deleted[path].holders[0]) if path in self.deleted else path
 
     def _refuse_twins(self) -> None:
         """One FIFO named twice would count as two."""
@@ -2675,7 +2685,7 @@ class _Choice:
         """Sleep until one of them is free and take it; None at the deadline."""
         with Watch() as watch:
             for path in self.paths:
-                if path not in self.errors and watch.add(path) is None:
+                if path not in self.errors and watch.add(self._awaited(path)) is None:
                     return self.try_all()
             while time.monotonic() < deadline:
                 for gone in watch.next(deadline if due is None else min(deadline, due(watch))):
@@ -3431,7 +3441,7 @@ def _report_all_held(choice: _Choice, options: _Options) -> int:
             _say(f"{escape(path)}: {Held(path).text}, but no beat for {duration(problem.age)}")
             return _STALE
     for path in held:
-        _report_held(Held(path), options)
+        _report_held(choice.conflict(path), options)
     return options.conflict
 
 
