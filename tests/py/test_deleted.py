@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
-from support import NOBODY, eventually, needs_root
+from support import NOBODY, eventually, needs_root, proc
 
 import procalive
 
@@ -57,6 +58,25 @@ def test_hold_any_passes_over_a_name_whose_fifo_was_deleted_under_its_holder(fif
     os.unlink(fifo)
     with procalive.hold_any([fifo, tmp_path / "other"]) as held:
         assert held.path == tmp_path / "other"
+
+
+def test_hold_any_says_who_holds_where_the_only_fifo_was_deleted(fifo, holder):
+    process = holder(fifo)
+    os.unlink(fifo)
+    with pytest.raises(procalive.Held, match=rf"held by {process.pid} .*, whose FIFO was deleted$"):
+        procalive.hold_any([fifo])
+
+
+def test_hold_any_sleeps_until_the_holder_of_a_deleted_fifo_has_ended(fifo, holder, background):
+    process = holder(fifo)
+    os.unlink(fifo)
+    taker = background(procalive.hold_any, [fifo], timeout=60).asleep()
+    before = proc(f"self/task/{taker.native_id}/status").partition("ctxt_switches")[2]
+    time.sleep(0.3)  # what is watched is that nothing happens
+    assert proc(f"self/task/{taker.native_id}/status").partition("ctxt_switches")[2] == before
+    process.kill()
+    with taker.result():
+        assert procalive.check(fifo)
 
 
 def test_the_directory_may_be_reached_by_a_link(fifo, tmp_path, holder):
