@@ -1161,10 +1161,10 @@ def _others_wait(path: Path) -> bool:
         posix.close(fd)
 
 
-def _beat(fd: int) -> None:
+def _beat(fifo: int | Path) -> None:
     """Touch the FIFO: `check --max-age` counts from here."""
     try:
-        posix.utime(fd)
+        posix.utime(fifo)
     except OSError:
         pass  # neither owner nor allowed to write: another can beat, the hold is good
 
@@ -1735,24 +1735,26 @@ def _ancestors(pid: int) -> list[int]:
     return found
 
 
-def _own_ancestor(found: list[Holder]) -> int | None:
+def _own_ancestor(found: list[Holder], caller: int) -> int | None:
     """The living ancestor that holds and cannot let go before we have ended, or None.
 
     It has the lock by a descriptor that is not close-on-exec (a module that can
     release has it otherwise), or a keeper keeps it.  Whoever means to run after
     its own job detaches first (setsid -f).
     """
-    above = _ancestors(posix.getpid())
+    above = _ancestors(caller)
+    if caller != posix.getpid():
+        above.append(caller)  # the shell whose guard we serve
     for holder in found:
         if holder.lock and holder.inheritable and holder.pid in above:
             return holder.pid
-        if holder.lock and holder.keeps in (posix.getpid(), *above):
+        if holder.lock and holder.keeps in (caller, *above):
             return holder.keeps
     return None
 
 
-def _self_conflict(path: Path, found: list[Holder]) -> Held | None:
-    pid = _own_ancestor(found)
+def _self_conflict(path: Path, found: list[Holder], caller: int = 0) -> Held | None:
+    pid = _own_ancestor(found, caller or posix.getpid())
     return None if pid is None else Held(path, found, f"held by your own ancestor {pid} ({process_name(pid)})")
 
 
@@ -3562,47 +3564,68 @@ def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
 
 
 def _cmd_turn(words: list[str]) -> int:
-    """For the guard of the shell library: make the FIFO, or wait in the queue on behalf of the shell.
+    """For the guard of the shell library, which is PID and is to open FIFO as descriptor N.
 
-    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out or an
-    ancestor holds; then keeps its place until the shell has opened the read end, for a
-    second at most.
+    _turn -w SECS --fd N FIFO PID: makes the FIFO if missing, waits in the queue, and prints
+    0 when it is free and this is its turn, 75 when the time ran out or an ancestor holds.
+    Then it keeps its place until the shell has opened the read end, for a second at most.
     """
-    options, operands = _parse("hold", words)
-    path = _fsdecode(_resolve(operands[0], make=True))
+    options, (name, pid) = _parse("hold", words)
+    path = _fsdecode(_resolve(name, make=True))
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
-    turn = _await_turn(path, options.waits)
+    turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
-    _print("75" if turn is None else "0")
-    posix.close(1)
-    if turn is not None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 1)
-        posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)  # returns when a reader comes
+    if turn is not None and options.fd is not None:
+        _beat(path)
+        _publish(path, int(pid), options.fd)  # it is true from the shell's open(2) on
+    answer = b"75" if turn is None else b"0"
+    if turn is None or turn._line < 0:
+        _print(answer)
+    else:
+        _answer_and_stay(answer, path, turn._line)
     return _YES
 
 
-def _await_turn(path: str, seconds: float | None) -> int | None:
-    """0 when the FIFO is free, refused what `hold` refuses, and made where it was missing; else None."""
+def _answer_and_stay(answer: bytes, path: str, line: int) -> None:
+    """Print the answer, and return when the FIFO has got a reader, who may have gone by then; in a second at most."""
+    deaths = select.epoll()
+    deaths.register(line, select.EPOLLOUT | select.EPOLLET)
+    deaths.poll(0)
+    _start_thread(_exit_when_read, path)
+    _print(answer)
+    posix.close(1)
+    deaths.poll(1)
+
+
+def _exit_when_read(path: str) -> None:
+    try:
+        posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)
+        posix._exit(_YES)
+    except OSError:
+        pass  # replaced meanwhile
+
+
+def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
+    """Who has the turn, when the FIFO is free, made if it was missing, and fit to be held; else None."""
     _let_go_of([path])
+    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
+    waiter.turn_only = True
     conflict: Held | None = None
     try:
         _prepare(path, 0o600)
         if _probe(path) is None:
-            return 0
+            return waiter
     except _DeletedHeld as held:
         conflict = held
     conflict = conflict or Held(path)
-    itself = _self_conflict(path, conflict.holders)
+    itself = _self_conflict(path, conflict.holders, shell)
     if itself:
         _say(itself)
     if itself or not seconds:
         return None
-    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
-    waiter.turn_only = True
-    return waiter.hold()
+    return None if waiter.hold() is None else waiter
 
 
 # check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import procalive
 from procalivectl import host, survey, table, words
@@ -16,8 +16,13 @@ def lines(fifo: survey.Fifo, runs: Sequence[Run]) -> list[str]:
     remark = f": {fifo.remark}" if fifo.remark else ""
     name = f"{fifo.name}  " if fifo.name else ""
     found = [f"{name}{words.show(fifo.path)}  {', '.join(fifo.trouble) or table.state(fifo)}{remark}"]
+    told = ""
     for holder in fifo.holders + fifo.others:
-        found += _holder(holder, now)
+        found.append(_holder(holder, now))
+        given = " ".join(environment(holder.main))
+        if given not in ("", told):  # children have their parent's
+            found.append(given)
+            told = given
     if fifo.lockers:
         found.append(f"locked by: {words.processes(fifo.lockers)}")
     if fifo.watchers:
@@ -32,12 +37,11 @@ def lines(fifo: survey.Fifo, runs: Sequence[Run]) -> list[str]:
     return found
 
 
-def _holder(holder: procalive.Holder, now: float) -> Iterator[str]:
+def _holder(holder: procalive.Holder, now: float) -> str:
     kind = "lock" if holder.lock else "reader"
     keeps = f", keeps {words.processes([holder.keeps])}" if holder.keeps else ""
     age = words.duration(now - holder.since)
-    yield f"{holder.pid} {words.show(holder.user)} {kind}{keeps}, for {age}: {words.command_line(holder.command)}"
-    yield from filter(None, [" ".join(environment(holder.main))])
+    return f"{holder.pid} {words.show(holder.user)} {kind}{keeps}, for {age}: {words.command_line(holder.command)}"
 
 
 def environment(pid: int) -> list[str]:

@@ -203,15 +203,16 @@ class Top(App[int]):
 
     def _show_head(self) -> None:
         """The counts on the left, host and clock on the right, as far as there is room."""
-        left, host, clock = self._summary(), words.show(os.uname().nodename), time.strftime("%H:%M:%S")
-        for right in (f"{host}  {clock}", clock, ""):
+        host, clock = words.show(os.uname().nodename), time.strftime("%H:%M:%S")
+        for short, right in ((False, f"{host}  {clock}"), (False, clock), (True, clock), (True, "")):
+            left = self._summary(short)
             room = self.size.width - cell_len(left) - cell_len(right)
             if room >= _GAP:
                 break
         self._write(self._head, left + " " * max(0, room) + right)
 
-    def _summary(self) -> str:
-        text = survey.summary(self._shown) or "no FIFO yet"
+    def _summary(self, short: bool) -> str:
+        text = survey.summary(self._shown, short) or "no FIFO yet"
         if self._filter:
             text = f"{len(self._rows)} match {words.show(self._filter)}, of {text}"
         return text if self._paused is None else f"PAUSED  {text}"

@@ -111,7 +111,7 @@ class Fifo:
             return True  # not to be seen when it began: the FIFO's time is all there is
         if self.link and any(self.link.names(holder) for holder in self.holders):
             return not self.link.made - _SLACK < self.beat <= self.link.made
-        return abs(self.beat - max(holder.since for holder in self.mains)) > _SLACK
+        return self.beat > max(holder.since for holder in self.mains) + _SLACK
 
     def beat_age(self, now: float) -> float | None:
         """Seconds since a holder began or beat; None where nobody holds."""
@@ -278,12 +278,12 @@ def tell_hidden(fifos: Sequence[Fifo]) -> str:
     return f"{count} more that you may not see; try sudo" if count else ""
 
 
-def summary(fifos: Sequence[Fifo]) -> str:
-    """`12 FIFOs: 1 stopped, 8 held, 3 free`, or "" of none."""
+def summary(fifos: Sequence[Fifo], short: bool = False) -> str:
+    """`12 FIFOs: 1 stopped, 8 held, 3 free`, or "" of none; if short, all trouble is one."""
     if not fifos:
         return ""
-    states = [fifo.state for fifo in fifos]
-    counts = [f"{states.count(state)} {state}" for state in STATES if state in states]
+    states = ["in trouble" if short and fifo.trouble else fifo.state for fifo in fifos]
+    counts = [f"{states.count(state)} {state}" for state in ("in trouble", *STATES) if state in states]
     return f"{len(states)} FIFO{'s' if len(states) > 1 else ''}: {', '.join(counts)}"
 
 
@@ -341,7 +341,9 @@ def _learn_whether_alive(fifo: Fifo) -> None:
     elif fifo.ours or fifo.named:
         try:
             fifo.alive = procalive.check(fifo.path)
-            fifo.holders = _by_start(procalive.holders(fifo.path)) if fifo.alive and fifo.mine else []
+            if fifo.alive and fifo.mine:  # whose first thread has ended, or who came just now
+                fifo.holders = _by_start(procalive.holders(fifo.path))
+                fifo.alive = bool(fifo.holders)
         except procalive.Unseen:
             pass
         except (procalive.ProcaliveError, OSError) as error:
@@ -378,4 +380,4 @@ def _late(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
     if age < -_TICK:
         yield FUTURE, f"its last beat is {words.duration(-age)} ahead of the clock"
     elif max_age is not None and age > max_age and procalive.beat_problem(fifo.path, max_age):
-        yield NO_BEAT, "" if fifo.beaten else "none since its start"
+        yield NO_BEAT, ""

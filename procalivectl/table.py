@@ -62,9 +62,9 @@ def _command(fifo: survey.Fifo, now: float) -> Text:
 
 
 def sort(fifos: list[survey.Fifo], column: str, now: float, backwards: bool = False) -> None:
-    """In place.  Trouble comes first, whatever the order."""
+    """In place.  Trouble comes first, the worst at the top, whatever the order."""
     fifos.sort(key=lambda fifo: (_sort_key(fifo, column, now), fifo.path), reverse=backwards)
-    fifos.sort(key=lambda fifo: not fifo.trouble)
+    fifos.sort(key=lambda fifo: survey.STATES.index(fifo.state) if fifo.trouble else len(survey.STATES))
 
 
 def _sort_key(fifo: survey.Fifo, column: str, now: float) -> tuple[float, str]:

@@ -166,7 +166,7 @@ async def main():
         while not app._written:
             await pilot.pause(0.02)
         await pilot.resize_terminal(60, 20)
-        print(app._summary())
+        print(app._summary(False))
         await pilot.press("ctrl+c")
     assert app.return_code == 130
 
