@@ -210,7 +210,7 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     printf '#!/bin/sh\n' >tools/ssh
     as=(setsid -w) # of its own, a process leads its group, and setsid forks
     go hold "$F" setsid ssh host
-    ends 0 "procalive: $F: setsid forks here, *use setsid -w"
+    ends 0 "procalive: $F: setsid forks here and ends, and nothing holds then; use setsid -w"
     go hold "$F" setsid -w ssh host
     ends 0
 }
