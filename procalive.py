@@ -35,6 +35,14 @@ why it works.
 
 from __future__ import annotations
 
+import sys
+
+if sys.platform == "win32":  # before what Windows does not have is imported
+    if __name__ != "__main__":
+        raise ImportError("on Windows take windows/procalive.py, which is a module of its own")
+    sys.stderr.write("procalive: on Windows take windows/procalive.py, which is a program of its own\n")
+    raise SystemExit(125 if sys.argv[1:2] == ["hold"] else 2)
+
 import _signal as signal  # without the enums, which cost 3 ms and, in each keeper, 2 MiB
 import _thread
 import errno
@@ -42,7 +50,6 @@ import fcntl
 import posix  # os without its paths and environment: those cost 1 ms at start
 import select
 import stat
-import sys
 import time
 
 # typing costs 7 ms at start, and nothing here needs it at run time.
