@@ -131,7 +131,6 @@ _WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXE
 # names a number which was used again never leads to a write end.
 _FIRST_READ_END, _FIRST_WRITE_END = 701, 700
 
-
 # --- errors ------------------------------------------------------------------
 
 
@@ -1504,7 +1503,7 @@ def _open_files(process: str) -> list[str]:
 def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process has open that has a name."""
     for pid in _processes():
-        for process in [pid, *_threads(pid)] if threads else [pid]:
+        for process in _threads(pid) if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1531,7 +1530,6 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
-    seen = set()  # threads mostly share their descriptors
     for process, fd, _ in _named_files(threads) if inodes else ():
         try:
             end = _End(process, fd)
@@ -1539,8 +1537,7 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
         except (OSError, LookupError, ValueError) as error:
             _pass_over(error)
             continue
-        if inode is not None and inode in inodes and (end.pid, fd) not in seen:
-            seen.add((end.pid, fd))
+        if inode is not None and inode in inodes:
             yield inode, end
 
 

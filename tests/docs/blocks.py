@@ -136,4 +136,3 @@ class Place:
         except FileNotFoundError:
             return []
         return names
-
