@@ -5,9 +5,43 @@
 load helper
 bats_require_minimum_version 1.5.0
 
-examples=$top/shell/examples
+# The examples as they stand, but that their names lead into the test's own directory.
+examples=examples
+setup() {
+    shared_setup
+    mkdir examples
+    for example in "$top"/shell/examples/*.sh; do
+        sed "s,@\([a-z-]*\)\b,$PWD/\1.fifo,g; s,\"@\(\$[a-z0-9]*\)\",\"$PWD/\1.fifo\"," "$example" >"examples/${example##*/}"
+    done
+    chmod +x examples/*
+}
 
 # --- examples ---
+
+# with_own_run COMMAND...: with a /run that no other process sees.
+with_own_run() { unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' sh "$@"; }
+
+@test "an example means one FIFO in a login and under cron, whatever the variables say" {
+    need_root
+    need unshare
+    for example in reexec.sh guard.sh; do
+        run -75 with_own_run bash -c 'mkdir u; env -i PATH="$PATH" PROCALIVE_SH="$PROCALIVE_SH" "$1" 300 3>&- & first=$!
+            procalive wait --up -t 10 "@$2" && XDG_RUNTIME_DIR=$PWD/u HOME=$PWD/u "$1" 1; second=$?
+            kill "$first"; exit $second' bash "$top/shell/examples/$example" "${example%.sh}"
+        rmdir u
+    done
+}
+
+@test "reexec.sh does not let itself in by variables that outlived the hold" {
+    start procalive hold reexec.fifo -- sleep 300
+    soon procalive check reexec.fifo
+    run -75 env PROCALIVE_FIFO="$PWD/reexec.fifo" PROCALIVE_FD=701 "$examples/reexec.sh" 0
+}
+
+@test "no example, unit or cron line names a FIFO by a variable of the session" {
+    run ! grep -rnE 'XDG_RUNTIME_DIR|\$HOME|\$TMPDIR|RuntimeDirectory=[^ ]' "$top/shell/examples" "$top/shell/cron" "$top/shell/systemd" --include='[!c]*'
+    run ! grep -rnE '"?\$\{?PROCALIVE_FIFO[^"]*"? = ' "$top/shell/examples" "$top/shell/cron" "$top/shell/systemd"
+}
 
 pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
 
@@ -98,7 +132,7 @@ pid_of() { procalive who --json "$1" | sed 's/.*"pid": \([0-9]*\).*/\1/'; }
 }
 
 @test "watchdog.sh leaves a job alone that beats" {
-    job='for i in 1 2 3 4 5 6; do touch -c "$PROCALIVE_FIFO"; sleep 0.5; done'
+    job='for i in 1 2 3 4 5 6; do touch -c "/proc/self/fd/$PROCALIVE_FD"; sleep 0.5; done'
     run -0 timeout 60 "$examples/watchdog.sh" 2 sh -c "$job" 3>&-
     [ "$output" = "" ]
 }
