@@ -25,9 +25,9 @@ with_own_run() { unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' sh "$@
     need_root
     need unshare
     for example in reexec.sh guard.sh; do
-        run -75 with_own_run bash -c 'mkdir u; env -i PATH="$PATH" PROCALIVE_SH="$PROCALIVE_SH" "$1" 300 3>&- & first=$!
+        run -75 with_own_run bash -c 'mkdir u; env -i PATH="$PATH" PROCALIVE_SH="$PROCALIVE_SH" "$1" 300 >first 2>&1 3>&- &
             procalive wait --up -t 10 "@$2" && XDG_RUNTIME_DIR=$PWD/u HOME=$PWD/u "$1" 1; second=$?
-            kill "$first"; exit $second' bash "$top/shell/examples/$example" "${example%.sh}"
+            procalive kill -a -k 10 "@$2"; exit "$second"' bash "$top/shell/examples/$example" "${example%.sh}"
         rmdir u
     done
 }
