@@ -264,9 +264,10 @@ waits() { pgrep -f "procalive._turn.*$1" >turns && grep -q '^State:.S' "/proc/$(
         fi
         soon in_queue F "$i"
     done
+    cp /proc/locks locks
     kill "$holder"
     soon lines_in order 6
-    [ "$(tr '\n' ' ' <order)" = "1 2 3 4 5 6 " ]
+    [ "$(tr "\n" " " <order)" = "1 2 3 4 5 6 " ] || { cat order locks && return 1; }
 }
 lines_in() { [ "$(wc -l <"$1")" = "$2" ]; }
 
