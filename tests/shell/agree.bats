@@ -137,3 +137,22 @@ agree_on_names() {
         [ -z "$(ls -A wrong)" ]
         rm -rf home/user; agree @a 2 125'
 }
+
+@test "a name takes one getent, once for all functions, and the command where there is none" {
+    need_root && need unshare
+    mkdir -p home/user count bare && chown 65534 home/user && chmod a+rx home
+    sed "s,^nobody:.*,nobody:x:65534:65534::$PWD/home/user:/bin/sh," /etc/passwd >passwd
+    printf '#!/bin/sh\necho "$*" >>%q\nexec %s "$@"\n' "$PWD/home/user/asked" "$(type -P getent)" >count/getent
+    chmod +x count/getent
+    for tool in id find dd flock touch ln cat tr sh rm mkfifo; do ln -s "$(type -P "$tool")" bare/; done
+    printf '#!/bin/sh\necho "$1" >>%q\nPATH=%q exec procalive "$@"\n' "$PWD/home/user/delegated" "$PATH" >bare/procalive
+    chmod +x bare/procalive
+    run -0 unshare -m bash -c 'mount --bind passwd /etc/passwd; set -e
+        as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+        script=". copy/procalive.sh; procalive_guard @a && procalive_check @a && procalive_beat && procalive_release && ! procalive_check @a && procalive_wait @a"
+        procalive --version; "${as[@]}" procalive hold @made true
+        "${as[@]}" env PATH="$PWD/count:$PATH" dash -c "$script"
+        "${as[@]}" env PATH="$PWD/bare" "$(type -P dash)" -c ". copy/procalive.sh; ! procalive_check @a"' 3>&-
+    [ "$(cat home/user/asked)" = "passwd 65534" ]
+    [ "$(sort -u home/user/delegated)" = path ]
+}
