@@ -155,13 +155,13 @@ procalive_guard() {
     fi
     procalive_start "${2-0}" || return 2
     procalive_locate "$1" || return 2
-    procalive_fifo=$procalive_path
+    procalive_fifo=$procalive_path procalive_turn=
     while :; do
         procalive_status=0
         procalive_try "$procalive_fifo" || procalive_status=$?
         case $procalive_status in
         0) break ;;
-        1) ;; # lost a race: look again
+        1) procalive_turn= ;; # lost a race: look again
         75) procalive_await "$1" "${2-0}" || return "$?" ;;
         *) return 2 ;;
         esac
@@ -177,6 +177,7 @@ procalive_start() {
         procalive_fail "procalive_guard needs /proc, and one that knows this shell"
     else
         procalive_races=0 procalive_since=
+        IFS=' ' read -r procalive_pid procalive_rest </proc/self/stat
         procalive_rest=$(procalive_left "$1") || :
         [ "$procalive_rest" ] || return 2
         case $1 in 0 | inf) return 0 ;; esac
@@ -218,8 +219,12 @@ procalive_try() {
     elif procalive_planted "$1"; then
         procalive_refuse "$1" "belongs to another user, in a directory where anybody may create files"
     else
-        procalive_status=0
-        procalive_check "$1" || procalive_status=$?
+        # If it is this shell's turn, the FIFO has been asked.
+        procalive_status=1
+        if [ ! "$procalive_turn" ]; then
+            procalive_status=0
+            procalive_check "$1" || procalive_status=$?
+        fi
         case $procalive_status in
         0) return 75 ;;
         1) procalive_take "$1" ;;
@@ -291,7 +296,7 @@ procalive_flock_will_do() {
 # Say why FIFO cannot be held: in the words of the command, else in these.
 procalive_refuse() {
     procalive_status=0
-    ! command -v procalive >/dev/null 2>&1 || procalive_turn "$1" 0 || procalive_status=$?
+    ! command -v procalive >/dev/null 2>&1 || procalive_ask_turn "$1" 0 || procalive_status=$?
     [ "$procalive_status" != 0 ] || procalive_fail "$1: $2" || procalive_status=2
     return "$procalive_status"
 }
@@ -305,15 +310,18 @@ procalive_publish() {
         procalive_path=${procalive_path%/}/$1
         ;;
     esac
-    command touch -c -- "$procalive_path" 2>/dev/null || :
-    IFS=' ' read -r procalive_pid procalive_rest </proc/self/stat
+    [ "$procalive_turn" ] || procalive_show # else the command has, to save this shell two
+    eval "procalive_outer_$procalive_fd=\${PROCALIVE_FD-}:\${PROCALIVE_FIFO-}"
     eval "procalive_holder_$procalive_fd=\$procalive_pid"
+    eval "export procalive_guarded_$procalive_fd=\"\$procalive_path\""
+    export PROCALIVE_FD="$procalive_fd" PROCALIVE_FIFO="$procalive_path"
+}
+
+procalive_show() {
+    command touch -c -- "$procalive_path" 2>/dev/null || :
     if [ -h "$procalive_path.holder" ] || [ ! -e "$procalive_path.holder" ]; then
         command ln -sfn -- "/proc/$procalive_pid/fd/$procalive_fd" "$procalive_path.holder" 2>/dev/null || :
     fi
-    eval "procalive_outer_$procalive_fd=\${PROCALIVE_FD-}:\${PROCALIVE_FIFO-}"
-    eval "export procalive_guarded_$procalive_fd=\"\$procalive_path\""
-    export PROCALIVE_FD="$procalive_fd" PROCALIVE_FIFO="$procalive_path"
 }
 
 procalive_release() {
@@ -384,19 +392,19 @@ procalive_await() {
         procalive_make "$procalive_fifo"
         return "$?"
     fi
-    procalive_turn "$1" "$procalive_rest"
+    procalive_ask_turn "$1" "$procalive_rest" && procalive_turn=1
 }
 
 # In the background of a subshell, for the command goes on until this shell has
 # opened the FIFO: so long it keeps its place in the queue.
-procalive_turn() {
+procalive_ask_turn() {
     procalive_answer=
     # There ksh93 would wait for the command too; but not in a pipe.
     if [ "${KSH_VERSION-}" ] && (eval ': "${.sh.version}"') 2>/dev/null; then
         # shellcheck disable=SC2030 # in ksh93 it is this shell that reads
-        command procalive _turn -w "$2" -- "$1" | IFS= read -r procalive_answer || :
+        command procalive _turn -w "$2" --fd "$procalive_fd" -- "$1" "$procalive_pid" | IFS= read -r procalive_answer || :
     else
-        procalive_answer=$(exec procalive _turn -w "$2" -- "$1" &)
+        procalive_answer=$(exec procalive _turn -w "$2" --fd "$procalive_fd" -- "$1" "$procalive_pid" &)
     fi
     # shellcheck disable=SC2031
     case $procalive_answer in

@@ -72,14 +72,22 @@ __all__ = [
     "TimedOut",
     "Unseen",
     "__version__",
+    "beat_problem",
     "check",
+    "duration",
+    "escape",
     "hold",
+    "hold_any",
     "holders",
     "kill",
+    "message",
+    "names_directory",
     "path",
+    "process_name",
+    "seconds",
     "wait",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Exit statuses: the contract of procalive(1).  0 and 1 alone are answers.
 _YES = 0
@@ -109,11 +117,16 @@ class ProcaliveError(Exception):
 
     def __init__(self, path: Target, text: str) -> None:
         super().__init__(path, text)
-        self.path = path
-        self.text = text
+        self.path: Any = path  # a Path, or a PID in TimedOut
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """What is wrong, without the path."""
+        return self._text
 
     def __str__(self) -> str:
-        return f"{_show(self.path)}: {self.text}"
+        return f"{escape(self.path)}: {self.text}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By its parts: the default would call __init__ with `args`, not its own.
@@ -134,12 +147,38 @@ class Refused(ProcaliveError):
 class Held(ProcaliveError):
     """Another process holds the file.
 
-    `holders` lists those that this user may see: possibly none.
+    `holders` lists those that this user may see: possibly none.  They are looked
+    up when they, or the text, are first asked for.
     """
 
-    def __init__(self, path: Path, holders: list[Holder], text: str = "") -> None:
-        super().__init__(path, text or f"held by {_describe(holders)}")
-        self.holders = holders
+    def __init__(self, path: Path, holders: list[Holder] | None = None, text: str = "") -> None:
+        super().__init__(path, text)
+        self._holders = holders
+        self._unseen = False  # there are some, and none may be looked into
+
+    @property
+    def holders(self) -> list[Holder]:
+        """Those that can be seen."""
+        if self._holders is None:
+            try:
+                self._holders = _holders_by_record(self.path) or holders(self.path)
+            except (ProcaliveError, OSError):
+                self._holders, self._unseen = [], True
+        return self._holders
+
+    @property
+    def text(self) -> str:
+        """Who holds, and for how long."""
+        if not self._text:
+            if self.holders or self._unseen:
+                self._text = _who_holds(self.holders)
+            else:
+                self._text = "held a moment ago, by a process that has let go since"
+        return self._text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self._holders, self._text = self.holders, self.text  # as they are here and now
+        return super().__reduce__()
 
 
 class Obstructed(ProcaliveError):
@@ -149,7 +188,7 @@ class Obstructed(ProcaliveError):
     """
 
     def __init__(self, path: Path, pid: int | None) -> None:
-        who = f"{pid} ({_name_of(pid)})" if pid else "a process that cannot be seen"
+        who = f"{pid} ({process_name(pid)})" if pid else "a process that cannot be seen"
         super().__init__(
             path, f"open by {who}, which does not share it: not held, yet nobody can hold it; end that process"
         )
@@ -160,15 +199,17 @@ class Stale(ProcaliveError):
     """Alive, but the last beat is older than `max_age`; `age` is in seconds."""
 
     def __init__(self, path: Path, age: float) -> None:
-        super().__init__(path, f"alive, but no beat for {_duration(age)}")
+        super().__init__(path, f"alive, but no beat for {duration(age)}")
         self.age = age
 
 
 class FutureBeat(ProcaliveError):
-    """Alive, but the last beat is in the future, `ahead` seconds: no answer."""
+    """The last beat is in the future: the clock was set back, so its age is not known."""
 
     def __init__(self, path: Path, ahead: float) -> None:
-        super().__init__(path, f"alive, but its last beat is {_duration(ahead)} in the future: cannot tell")
+        super().__init__(
+            path, f"the last beat is {duration(ahead)} in the future: the clock was wrong, and its age cannot be told"
+        )
         self.ahead = ahead
 
 
@@ -200,17 +241,18 @@ class _Usage(Exception):
 # --- words -------------------------------------------------------------------
 
 
-def _show(path: Target) -> str:
+def escape(path: Target) -> str:
     """A path or PID fit for a one-line message: control characters escaped."""
     if isinstance(path, int):
         return str(path)
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fsdecode(path))
+    text = os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown or "''"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds in the two largest units that matter: 3h12m, 45s, 2d5h."""
-    left = max(0, int(seconds))
+    left = max(0, int(min(seconds, 1e15)))
     units = []
     for letter, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
@@ -220,7 +262,7 @@ def _duration(seconds: float) -> str:
     return "".join(f"{count}{letter}" for count, letter in units[:2] if count) or "0s"
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     """SECS as sleep(1) takes them: 90, 1.5, 30s, 5m, 2h, 1d, inf.
 
     Raises ValueError for anything else, negative numbers and NaN included.
@@ -235,16 +277,26 @@ def _seconds(text: str) -> float:
     return float(number) * unit
 
 
-def _describe(found: list[Holder]) -> str:
-    """Holders as a conflict names them: `4312 (backup.exe) for 3h12m`."""
-    if not found:
-        return "a process that you may not see"
+def _with_name(holder: Holder) -> str:
+    """A holder as messages name it: `4312 (backup.exe)`."""
+    return f"{holder.main} ({process_name(holder.main)})"
+
+
+def _named_with_age(found: list[Holder]) -> str:
+    """`4312 (backup.exe) for 3h12m`: the first three."""
     now = time.time()
-    shown = [
-        f"{one.keeps or one.pid} ({_name_of(one.keeps or one.pid)}) for {_duration(now - one.since)}"
-        for one in found[:3]
-    ]
+    shown = [f"{_with_name(holder)} for {duration(now - holder.since)}" for holder in found[:3]]
     return ", ".join(shown) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _who_holds(found: list[Holder]) -> str:
+    """A conflict in words: who holds, or who writes without holding."""
+    if not found:
+        return "held by a process that you may not see"
+    if not found[0].lock:
+        who = ", ".join(map(_with_name, found[:3]))
+        return f"open for writing by {who}, which {'does' if len(found) == 1 else 'do'} not hold the lock"
+    return f"held by {_named_with_age(found)}"
 
 
 # --- Windows -----------------------------------------------------------------
@@ -475,7 +527,7 @@ def _full(path: Path) -> str:
     That prefix switches off how Windows bends names, so that is done, or refused,
     here: a final dot or blank would be dropped and two names be one.
     """
-    name = _path(path)
+    name = _resolve(path)
     if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     parts = name.replace("/", "\\").split("\\")
@@ -497,11 +549,10 @@ def _directory(path: Path) -> str:
     return os.path.dirname(_full(path))
 
 
-def _path(path: Path) -> str:
-    """The path itself, or that of @NAME."""
-    name = os.fspath(path)
-    text = os.fsdecode(name)
-    return _named(text) if text.startswith("@") and name is path else text
+def _resolve(path: Path, make: bool = False) -> str:
+    """A file's path, where `@NAME` stands for one; `make`: its directory too, if missing."""
+    text = os.fsdecode(path)
+    return _named(text, make) if isinstance(path, (str, bytes)) and text.startswith("@") else text
 
 
 _PROGRAM_DATA = "{62AB5D82-FDC1-4DC3-A9DD-070D1D495D97}"  # known folders: KNOWNFOLDERID
@@ -510,24 +561,45 @@ _ADMINISTRATORS, _SYSTEM = "S-1-5-32-544", "S-1-5-18"
 # Owned by the administrators, inherited from nobody, and open to them and the system alone.
 _PROTECTED = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 _ON_WINE = hasattr(_nt, "wine_get_version")  # which keeps no owners: every file is the user's
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-")
 
 
-def _named(name: str) -> str:
-    """The file of @NAME, whose directory is made if missing."""
+def _named(name: str, make: bool) -> str:
+    """The file of @NAME; `make`: its directory too, if missing."""
     rest = name[1:]
-    if not rest or rest[0] not in _LETTERS or not set(rest) <= set(_LETTERS + "._+-") or len(rest) > 200:
+    if not 0 < len(rest) <= 200 or not set(rest) <= _NAME_CHARACTERS or rest[0] in "._+-":
         raise Refused(
             name,
-            f"not a name (letters, digits, . _ + -, at most 200, a letter or digit first); "
-            f"a file of that name is ./{_show(name)}",
+            "not a name: letters, digits and ._+- behind the @, a letter or digit first, 200 at most; "
+            f"a file of that name is ./{escape(name)}",
         )
-    elevated = _is_elevated()
-    directory = os.path.join(_known_folder(_PROGRAM_DATA if elevated else _LOCAL_DATA), "procalive")
-    _make_directory(directory, _PROTECTED if elevated else None)
-    if elevated and not _ON_WINE and _owner_of(directory) not in (_ADMINISTRATORS, _SYSTEM):
-        raise Refused(directory, "belongs neither to the administrators nor to the system; remove it")
+    directory, elevated = _names_place()
+    if make:
+        _make_directory(directory, _PROTECTED if elevated else None)
+    _refuse_directory(directory, elevated)
     return os.path.join(directory, f"{rest}.lock")
+
+
+def _names_place() -> tuple[str, bool]:
+    """(directory of the caller's names, whether with an administrator's rights)."""
+    elevated = _is_elevated()
+    return os.path.join(_known_folder(_PROGRAM_DATA if elevated else _LOCAL_DATA), "procalive"), elevated
+
+
+def _refuse_directory(directory: str, elevated: bool) -> None:
+    """Anybody may make a directory in ProgramData, and would have all rights to what lies in it."""
+    there = elevated and os.path.lexists(directory)
+    if there and not _ON_WINE and _owner_of(directory) not in (_ADMINISTRATORS, _SYSTEM):
+        raise Refused(directory, "belongs neither to the administrators nor to the system; remove it")
+    if there and os.lstat(directory).st_file_attributes & _REPARSE_POINT:
+        raise Refused(directory, "leads elsewhere; remove it")
+
+
+def names_directory() -> str:
+    """Where the caller's own `@NAME`s lie; it need not exist.  Raises Refused."""
+    directory, elevated = _names_place()
+    _refuse_directory(directory, elevated)
+    return directory
 
 
 def _library(name: str, *functions: tuple[Any, ...]) -> ctypes.WinDLL:
@@ -871,13 +943,13 @@ def _image_of(process: int) -> str:
     return name.value.rpartition("\\")[2] if known else "?"
 
 
-def _name_of(pid: int) -> str:
+def process_name(pid: int) -> str:
     """The name of the program that a process runs, or '?'."""
     try:
         process = _open_process(pid, _QUERY)
     except OSError:
         return "?"
-    return "?" if process is None else _show(_image_of(process.value))
+    return "?" if process is None else escape(_image_of(process.value))
 
 
 def _basic(process: int) -> tuple[int, int]:
@@ -1030,10 +1102,23 @@ class Holder:
     uid: the user's security identifier.  since: start of the process, seconds
     since the epoch.  lock: whether it holds, or just has the file open.
     keeps: for a wrapper that alone holds (`hold -o`), the PID of its job.
-    command: the argument list.
+    command: the argument list.  parent: PID.  name: of the program.
     """
 
-    __slots__ = ("_process", "command", "fd", "fifo", "keeps", "lock", "pid", "since", "uid", "user")
+    __slots__ = (
+        "_process",
+        "command",
+        "fd",
+        "fifo",
+        "keeps",
+        "lock",
+        "name",
+        "parent",
+        "pid",
+        "since",
+        "uid",
+        "user",
+    )
 
     def __init__(self, fifo: Path, process: int, fd: int = 0, lock: bool = True) -> None:
         self.fifo, self.fd, self.lock = fifo, fd, lock
@@ -1042,7 +1127,13 @@ class Holder:
         self.since = _epoch(self._process[1])
         self.uid, self.user = _user_of(process)
         self.command = _command_of(process)
+        self.parent, self.name = _basic(process)[1], escape(_image_of(process))
         self.keeps: int | None = None
+
+    @property
+    def main(self) -> int:
+        """The PID of the job: of the process that is kept, or of this one."""
+        return self.keeps or self.pid
 
     def __repr__(self) -> str:
         return f"Holder({self.as_dict()})"
@@ -1307,38 +1398,55 @@ class _Watch:
 
 
 def _refuse_nan(seconds: float | None) -> None:
-    if seconds is not None and seconds != seconds:  # it would compare false for ever
-        raise ValueError("the time is not a number")
+    if seconds is not None and not seconds >= 0:  # NaN would compare false for ever
+        raise ValueError(f"{seconds}: not a time")
 
 
 def _deadline(seconds: float | None) -> float:
+    """The end of a time limit on the monotonic clock; ValueError if it is negative or NaN."""
     _refuse_nan(seconds)
     return _INF if seconds is None else time.monotonic() + seconds
 
 
-def _well_until(path: Path, max_age: float) -> float:
-    """When the next beat will be missed (monotonic).  Raises Stale, FutureBeat.
+_SLACK = 1.0  # seconds that a beat may lie ahead: another clock of the same host
+
+
+def _judge_beat(path: Path, max_age: float) -> tuple[ProcaliveError | None, float]:
+    """What is wrong with the last beat, or None, and the seconds until it may be.
 
     Who took F less than `max_age` ago is well, by the clock that nobody can set.
     """
     watcher = _watcher(path)
     if watcher is None:
-        return _INF
+        return None, _INF
     with watcher as handle:
         found = _vet(path, handle)
         opened = [record.opened for record in _records(handle) if _is_live(handle, record)]
-    now, second = _ticks(), _ticks_in(1)
-    held = min(((now - start) / second for start in opened), default=_INF)
-    if held < max_age:
-        return time.monotonic() + max_age - held + 0.001
     age = time.time() - _epoch(found.times[4] | found.times[5] << 32)
-    if not -1 <= age <= max_age and not _probe(path):
-        return _INF  # let go meanwhile
-    if age < -1:
-        raise FutureBeat(path, -age)
-    if age > max_age:
-        raise Stale(path, age)
-    return time.monotonic() + max_age - age + 0.001  # strictly older, then
+    if -_SLACK <= age <= max_age:
+        return None, max_age - age
+    now, second = _ticks(), _ticks_in(1)
+    running = min(((now - start) / second for start in opened), default=_INF)
+    if running <= max_age:
+        return None, max_age - running
+    return (Stale(path, age) if age > 0 else FutureBeat(path, -age)), 0.0
+
+
+def beat_problem(path: Path, max_age: float) -> ProcaliveError | None:
+    """Stale or FutureBeat where the holder has not beaten within max_age seconds.
+
+    None where it has, and where nobody holds.  Raises NotAFifo, OSError, ValueError.
+    """
+    _refuse_nan(max_age)
+    return _judge_beat(path, max_age)[0] if _probe(path) else None
+
+
+def _well_until(path: Path, max_age: float) -> float:
+    """When the next beat will be missed (monotonic).  Raises Stale, FutureBeat."""
+    problem, left = _judge_beat(path, max_age)
+    if problem is not None and _probe(path):
+        raise problem
+    return time.monotonic() + left + 0.001  # strictly older, then
 
 
 def _wait_down(watch: _Watch, waiting: list[Target], any: bool, max_age: float | None, deadline: float) -> list[Target]:
@@ -1495,25 +1603,117 @@ def _hold_refusal(path: Path, code: int) -> Exception:
     return _refusal(path, code)
 
 
-def _hold_within(path: Path, shared: bool, deadline: float) -> _Claim | None:
-    """The claim, or None if another process held until the deadline."""
+class _Rules:
+    """What `hold` does about a holder, beside waiting: replace it, or give up where it hangs."""
+
+    def __init__(self, replace: float | None = None, max_age: float | None = None) -> None:
+        for limit in (replace, max_age):
+            _refuse_nan(limit)
+        self.replace, self.max_age = replace, max_age
+
+
+def _take(
+    paths: Sequence[Path],
+    shared: bool,
+    deadline: float,
+    rules: _Rules,
+    inherit: bool = False,
+    tell: Callable[[Path], None] | None = None,
+) -> _Claim:
+    """The first that is, or becomes, free.  Raises Held, Stale, FutureBeat."""
+    for path in paths:
+        _resolve(path, make=True)
     while True:
-        claim = _try_hold(path, shared)
-        if claim is not None or time.monotonic() >= deadline:
+        claim = _first_free(paths, shared, inherit)
+        if claim is not None:
             return claim
-        _Vigil(path).sleep(deadline)
+        for path in paths:
+            _refuse_own(path)
+        until = _patience(paths, deadline, rules)
+        if until is None:
+            kill(paths[0], grace=rules.replace)
+            rules = _Rules(None, rules.max_age)  # never a second one
+            continue
+        if time.monotonic() >= deadline:
+            raise Held(paths[0])
+        if tell is not None:
+            tell(paths[0])
+            tell = None
+        _sleep_until_one_is_free(paths, until)
 
 
-def _held(path: Path) -> Held:
-    """The conflict, with those who can be seen: it must not fail for want of them."""
+def _first_free(paths: Sequence[Path], shared: bool, inherit: bool) -> _Claim | None:
+    """Of several, those that cannot be held are passed over, unless it is all of them."""
+    errors: list[Exception] = []
+    for path in paths:
+        try:
+            claim = _try_hold(path, shared, inherit)
+        except (ProcaliveError, OSError) as error:
+            errors.append(error)
+            continue
+        if claim is not None:
+            return claim
+    if len(errors) == len(paths):
+        raise errors[0]
+    return None
+
+
+def _patience(paths: Sequence[Path], deadline: float, rules: _Rules) -> float | None:
+    """Until when to wait (monotonic); None if the holder is to be replaced now.
+
+    Raises Stale; and FutureBeat, which is no answer, where there is no time to wait for another beat.
+    """
+    if rules.max_age is None:
+        return deadline if rules.replace is None else None
+    until = deadline
+    for path in paths:
+        try:
+            until = min(until, _well_until(path, rules.max_age))
+        except Stale as problem:
+            if rules.replace is None:
+                raise _Overdue(path, problem.age) from None
+            return None
+        except FutureBeat:
+            if time.monotonic() >= deadline:
+                raise
+            until = min(until, time.monotonic() + max(rules.max_age, 1.0))
+        except (ProcaliveError, OSError):
+            continue  # one that cannot be held is no reason to stop waiting for the others
+    return until
+
+
+class _Overdue(Stale):
+    """A conflict with a holder that has missed its beat: named, too."""
+
+    def __init__(self, path: Path, age: float) -> None:
+        super().__init__(path, age)
+        self._text = f"{Held(path).text}, but no beat for {duration(age)}"
+
+
+def _sleep_until_one_is_free(paths: Sequence[Path], until: float) -> None:
+    if len(paths) == 1:
+        _Vigil(paths[0]).sleep(until)
+        return
+    with _Watch() as watch:
+        for path in paths:
+            try:
+                _begin(watch, path, status=False)
+            except (ProcaliveError, OSError):
+                continue  # passed over
+        watch.next(until)
+
+
+def _refuse_own(path: Path) -> None:
+    """Raise Held where a living ancestor holds F, and we inherited that: it would be a wait for ourselves."""
     try:
-        found = _holders_by_record(path) or holders(path)
+        live = _live_records(path)
     except (ProcaliveError, OSError):
-        return Held(path, [])
-    if found and not found[0].lock:
-        who = f"{found[0].pid} ({_name_of(found[0].pid)})"
-        return Held(path, found, f"written by {who}, which does not hold the lock")
-    return Held(path, found) if found else Held(path, found, "held a moment ago, by a process that has let go since")
+        return  # told where it matters
+    jobs = {process for record in live for process in (record.main, record.wrapper) if record.main != record.wrapper}
+    for ancestor in _ancestors() if jobs else ():
+        pid, start = _identity(ancestor.value)
+        if (pid, start) in jobs and _probe(path):
+            raise Held(path, [], f"held by your own ancestor {pid} ({escape(_image_of(ancestor.value))})")
 
 
 def _holders_by_record(path: Path) -> list[Holder]:
@@ -1543,7 +1743,7 @@ class Hold:
 
     def __enter__(self) -> Hold:
         if self._claim is None:
-            raise ValueError(f"{_show(self.path)}: was released")
+            raise ValueError(f"{escape(self.path)}: was released")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -1556,24 +1756,66 @@ class Hold:
             claim.release()
 
 
-def hold(path: Path, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold(
+    path: Path,
+    *,
+    timeout: float | None = 0.0,
+    shared: bool = False,
+    mode: int = 0o600,
+    replace: float | None = None,
+    max_age: float | None = None,
+) -> Hold:
     """Hold the file, created if missing; its directory must exist.
 
     timeout: seconds to wait for another holder to end, asleep; None for ever.
     shared: beside other shared holders, but no exclusive one.  mode: there is
-    none on Windows; it must be the default.
+    none on Windows; it must be the default.  replace: terminate the holder of
+    this moment, and after so many seconds all that it left.  max_age: seconds;
+    raise Stale where the holder has not beaten for so long; with `replace`,
+    replace only such a one.
 
-    Raises Held; NotAFifo; Refused (a name that Windows would bend, a file on
-    another host); Obstructed; OSError; ValueError (a timeout that is NaN, a mode).
-    See CreateFile, "Creating and Opening Files", dwShareMode.
+    Raises Held; Stale; FutureBeat; NotAFifo; Refused (a name that Windows would
+    bend, a file on another host); Obstructed; OSError; ValueError (a time that is
+    negative or NaN, a mode).  See CreateFileW, "Creating and Opening Files".
     """
+    _refuse_mode(mode)
+    return _held_by_us(_take([path], shared, _deadline(timeout), _Rules(replace, max_age)))
+
+
+def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+    """Hold the first of the files that is free: at most N jobs at once on N files.
+
+    The Hold's `path` says which.  timeout, shared, mode: as for hold().  Files that
+    cannot be held are passed over as long as one can.
+
+    Raises Held (of the first), what forbids to hold where none can be, ValueError.
+    """
+    _refuse_mode(mode)
+    several = list(paths)
+    _refuse_twins(several)
+    return _held_by_us(_take(several, shared, _deadline(timeout), _Rules()))
+
+
+def _refuse_mode(mode: int) -> None:
     if mode != 0o600:
-        raise ValueError("a file has no mode on Windows; its directory's permissions are the policy")
-    claim = _hold_within(path, shared, _deadline(timeout))
-    if claim is None:
-        raise _held(path)
+        raise ValueError("a file has no mode on Windows; the permissions of its directory are the policy")
+
+
+def _refuse_twins(paths: Sequence[Path]) -> None:
+    """One file named twice would count as two."""
+    if not paths:
+        raise ValueError("no file is named")
+    seen: dict[str, Path] = {}
+    for path in paths:
+        name = os.path.normcase(os.path.abspath(_resolve(path)))
+        if name in seen:
+            raise ValueError(f"{escape(path)} and {escape(seen[name])} are one file")
+        seen[name] = path
+
+
+def _held_by_us(claim: _Claim) -> Hold:
     claim.write(claim.record.wrapper, _image_of(_kernel.GetCurrentProcess()))
-    return Hold(path, claim)
+    return Hold(claim.path, claim)
 
 
 def check(path: Path, *, max_age: float | None = None) -> bool:
@@ -1588,8 +1830,9 @@ def check(path: Path, *, max_age: float | None = None) -> bool:
     """
     _refuse_nan(max_age)
     alive = _probe(path)
-    if alive and max_age is not None:
-        _well_until(path, max_age)
+    problem = _judge_beat(path, max_age)[0] if alive and max_age is not None else None
+    if problem is not None:
+        raise problem
     return alive
 
 
@@ -1643,11 +1886,15 @@ def _begin(watch: _Watch, target: Target, status: bool) -> list[_Handle]:
 
 
 def path(name: Path) -> str:
-    """The path that @NAME stands for; any other path as it is.
+    """The path of `@NAME`; any other path as it is.
 
-    Raises Refused: a name that is none, or a directory that is not to be trusted.
+    For services of the system and with an administrator's rights
+    ProgramData\\procalive\\NAME.lock, else LocalAppData\\procalive\\NAME.lock, as
+    SHGetKnownFolderPath tells them.  Nothing is made.
+
+    Raises Refused: not a name, or a directory that cannot be trusted.
     """
-    return _path(name)
+    return _resolve(name)
 
 
 def holders(path: Path) -> list[Holder]:
@@ -1690,7 +1937,7 @@ def kill(path: Path, sig: int = _TERMINATED - 128, *, all: bool = False, grace: 
         return sent
     sent += _terminate(path, vigil, True, _KILLED)
     if not vigil.sleep(_deadline(max(grace, 1.0))):
-        raise TimedOut(path, f"still held by {_describe(_held(path).holders)}")
+        raise TimedOut(path, f"still held by {_named_with_age(Held(path).holders)}")
     return list(dict.fromkeys(sent))
 
 
@@ -1702,7 +1949,8 @@ def _terminate(path: Path, vigil: _Vigil, all: bool, code: int) -> list[int]:
         return []
     for pid, process in chosen.items():
         if not _kernel.TerminateProcess(process.value, code) and not _has_ended(process.value):
-            raise PermissionError(errno.EPERM, f"not permitted to terminate {pid} ({_name_of(pid)})", os.fspath(path))
+            whom = f"{pid} ({process_name(pid)})"
+            raise PermissionError(errno.EPERM, f"not permitted to terminate {whom}", os.fspath(path))
     if not openers:
         raise Unseen(path)
     return list(chosen)
@@ -1761,7 +2009,7 @@ class _CannotRun(Exception):
     """The command that cannot be run: the status, and what to say."""
 
     def __init__(self, name: str, status: int, reason: str) -> None:
-        super().__init__(f"{_show(name)}: {reason}")
+        super().__init__(f"{escape(name)}: {reason}")
         self.status = status
 
 
@@ -1789,7 +2037,7 @@ def _command_line(command: Sequence[str]) -> tuple[str, str]:
     # cmd.exe takes its own meanings out of the line, quoted or not.
     for word in (file, *command[1:]):
         if set(word) & set(_UNSAFE):
-            raise _CannotRun(command[0], _CANNOT_RUN, f"a batch file cannot be given {_show(word)} safely")
+            raise _CannotRun(command[0], _CANNOT_RUN, f"a batch file cannot be given {escape(word)} safely")
     words = [_quote(word, always=bool(set(word) & set(" \t,;="))) for word in command[1:]]
     return file, " ".join([_quote(file, always=True), *words])
 
@@ -1900,24 +2148,29 @@ class _Options:
     grace: float | None = None
     help = False
     json = False
-    line = False
+    lock = "exclusive"
     max_age: float | None = None
     mine = False
+    no_fork = False
     no_wait = False
     pid = False
-    plain = False
     private = False
     quiet = False
-    shared = False
+    replace: float | None = None
     status = False
     timeout: float | None = None
     up = False
     verbose = False
 
+    @property
+    def waits(self) -> float:
+        """Seconds to wait for the holder: 0 unless asked to."""
+        return 0.0 if self.no_wait else self.timeout or 0.0
 
-def _write(number: int, text: bytes) -> None:
+
+def _write(fd: int, text: bytes) -> None:
     while text:
-        text = text[os.write(number, text) :]
+        text = text[os.write(fd, text) :]
 
 
 def _print(text: str) -> None:
@@ -1937,137 +2190,104 @@ def _say(text: object) -> None:
         pass
 
 
-def _line(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """An exception as one line: what is wrong, with what."""
     if isinstance(error, (ProcaliveError, _Usage, _CannotRun)):
         return str(error)
     if isinstance(error, OSError):
         reason = error.strerror or str(error)
-        return reason if error.filename is None else f"{_show(error.filename)}: {reason}"
-    return f"internal error: {type(error).__name__}: {_show(str(error))}"
+        return reason if error.filename is None else f"{escape(error.filename)}: {reason}"
+    return f"internal error: {type(error).__name__}: {escape(str(error))}"
 
 
 def _cmd_hold(options: _Options, operands: list[str]) -> int:
-    paths, program = _hold_operands(options, operands)
-    file, line, name = program
+    _refuse_combinations(options)
+    files, command, is_line = _split(options, operands)
+    # Looked up first: nothing is left behind for a word that was meant otherwise.
+    program, line = _shell_line(command[0]) if is_line else _command_line(command)
+    paths = [_resolve(file, make=True) for file in files]
+    if options.waits or options.replace is not None:
+        _let_go_of(paths)
+    rules, tell = _Rules(options.replace, options.max_age), _tell_waiting if _is_told(options) else None
     try:
-        for path in paths:
-            _refuse_own(path)
-        claim = _claim_one(paths, options)
+        claim = _take(paths, options.lock == "shared", _deadline(options.waits), rules, not options.private, tell)
     except (Stale, FutureBeat, Held) as conflict:
         return _report_conflict(conflict, options)
-    os.environ["PROCALIVE_FIFO"] = os.path.abspath(_path(claim.path))
+    except TimedOut as error:
+        return _report_conflict(Held(error.path), options)
+    _export(claim, options)
+    name = "cmd.exe" if is_line else os.path.basename(command[0])
+    if options.verbose:
+        _say(f"{escape(claim.path)}: held; running {escape(name)}")
+    return _run_as_job(claim, program, line, name)
+
+
+def _export(claim: _Claim, options: _Options) -> None:
+    """What the command is told: of this hold, and not of an outer one."""
+    os.environ["PROCALIVE_FIFO"] = os.path.abspath(_resolve(claim.path))
     os.environ.pop("PROCALIVE_HANDLE", None)
     if not options.private:
-        _kernel.SetHandleInformation(claim.handle.value, _INHERIT, _INHERIT)
         os.environ["PROCALIVE_HANDLE"] = str(claim.handle.value)
-    if options.verbose:
-        _say(f"{_show(claim.path)}: held; running {_show(name)}")
-    return _run_as_job(claim, file, line, os.path.basename(name))
 
 
-def _hold_operands(options: _Options, operands: list[str]) -> tuple[list[str], tuple[str, str, str]]:
-    """The files, and of the command: its file, command line and name.  Looked up before any file is made."""
+def _refuse_combinations(options: _Options) -> None:
+    wrong = [
+        (options.no_fork and options.private, "-F does not go with -o"),
+        (options.any and options.replace is not None, "--any does not go with -k"),
+    ]
+    for is_wrong, text in wrong:
+        if is_wrong:
+            raise _Usage(f"hold: {text}; see procalive hold -h")
+
+
+def _split(options: _Options, operands: list[str]) -> tuple[list[str], list[str], bool]:
+    """(files, command, whether it is a line for the shell) of the operands."""
+    is_line = False
     if options.any:
-        paths, command = _split_any(operands)
+        if "--" not in operands:
+            raise _Usage("hold: --any takes files, then -- and a command; see procalive hold -h")
+        at = operands.index("--")
+        files, command = operands[:at], operands[at + 1 :]
+        _refuse_same(files)
     else:
-        paths, command = operands[:1], operands[1:]
-        if command[:1] in (["-c"], ["--command"]):
-            if len(command) != 2:
-                raise _Usage("hold: -c needs one word, the line for cmd.exe; see procalive hold -h")
-            return paths, (*_shell_line(command[1]), "cmd.exe")
-        command = command[1:] if command[:1] == ["--"] else command
-    if not paths or not command:
+        files, command = operands[:1], operands[1:]
+        if command[:1] == ["--"]:
+            del command[0]
+        elif command[:1] in (["-c"], ["--command"]):
+            is_line, command = True, command[1:]
+            if len(command) != 1:
+                raise _Usage("hold: -c takes exactly one line for the shell, in quotes; see procalive hold -h")
+    if not files or not command:
         raise _Usage("hold: needs a file and a command; see procalive hold -h")
-    return paths, (*_command_line(command), command[0])
+    return files, command, is_line
 
 
-def _split_any(operands: list[str]) -> tuple[list[str], list[str]]:
-    if "--" not in operands:
-        raise _Usage("hold: --any needs -- between the files and the command; see procalive hold -h")
-    at = operands.index("--")
-    paths = operands[:at]
-    if len({os.path.normcase(_full(path)) for path in paths}) < len(paths):
-        raise _Usage("hold: --any: the same file twice")
-    return paths, operands[at + 1 :]
-
-
-def _refuse_own(path: str) -> None:
-    """Raise Held where a living ancestor holds F, and we inherited that: it would be a wait for ourselves."""
+def _refuse_same(files: list[str]) -> None:
     try:
-        live = _live_records(path)
-    except (ProcaliveError, OSError):
-        return  # told where it matters
-    jobs = {process for record in live for process in (record.main, record.wrapper) if record.main != record.wrapper}
-    for ancestor in _ancestors() if jobs else ():
-        pid, start = _identity(ancestor.value)
-        if (pid, start) in jobs and _probe(path):
-            raise Held(path, [], f"held by your own ancestor {pid} ({_show(_image_of(ancestor.value))})")
+        _refuse_twins(files)
+    except ValueError as error:
+        raise _Usage(f"hold: {error}; see procalive hold -h") from None
 
 
-def _claim_one(paths: list[str], options: _Options) -> _Claim:
-    """The first that is, or becomes, free.  Raises Held, Stale, FutureBeat."""
-    deadline, replaced = _deadline(options.timeout or 0.0), False
-    told = not (options.verbose and options.timeout)
-    while True:
-        claim = _first_free(paths, options)
-        if claim is not None:
-            return claim
-        until = _patience(paths, options, deadline, replaced)
-        if until is None:
-            kill(paths[0], grace=options.grace)
-            replaced = True
-            continue
-        if time.monotonic() >= deadline:
-            raise _held(paths[0])
-        if not told:
-            _say(f"{_held(paths[0])}; waiting")
-            told = True
-        _sleep_until_one_is_free(paths, until)
+def _is_told(options: _Options) -> bool:
+    """Whether to say what is waited for: to a person, or under -v."""
+    return options.verbose or (not options.quiet and os.isatty(2))
 
 
-def _first_free(paths: list[str], options: _Options) -> _Claim | None:
-    """Of several, those that cannot be held are passed over, unless it is all of them."""
-    errors: list[Exception] = []
-    for path in paths:
-        try:
-            claim = _try_hold(path, options.shared)
-        except (ProcaliveError, OSError) as error:
-            errors.append(error)
-            continue
-        if claim is not None:
-            return claim
-    if len(errors) == len(paths):
-        raise errors[0]
-    return None
+def _tell_waiting(path: Path) -> None:
+    _say(f"{escape(path)}: {_waiting_for(Held(path))}")
 
 
-def _patience(paths: list[str], options: _Options, deadline: float, replaced: bool) -> float | None:
-    """Until when to wait (monotonic); None if the holder is to be replaced now.
-
-    Raises Stale, FutureBeat.
-    """
-    until, replaces = deadline, options.grace is not None and not replaced
-    if options.max_age is None:
-        return None if replaces else until
-    for path in paths:
-        try:
-            until = min(until, _well_until(path, options.max_age))
-        except Stale:
-            if not replaces:
-                raise
-            return None
-    return until
-
-
-def _sleep_until_one_is_free(paths: list[str], until: float) -> None:
-    if len(paths) == 1:
-        _Vigil(paths[0]).sleep(until)
-        return
-    with _Watch() as watch:
-        for path in paths:
-            _begin(watch, path, status=False)
-        watch.next(until)
+def _waiting_for(conflict: Held) -> str:
+    """`waiting for 4312 (backup.exe), which holds it for 3h12m`."""
+    main = conflict.holders
+    if not main:
+        return "waiting for its holder, which you may not see"
+    whom = ", ".join(map(_with_name, main[:3])) + (f" and {len(main) - 3} more" if len(main) > 3 else "")
+    if not main[0].lock:
+        return f"waiting for {whom}, which writes it without the lock"
+    age = duration(time.time() - min(holder.since for holder in main))
+    return f"waiting for {whom}, which holds it for {age}"
 
 
 def _report_conflict(conflict: ProcaliveError, options: _Options) -> int:
@@ -2096,28 +2316,42 @@ def _cmd_check(options: _Options, operands: list[str]) -> int:
     return next(answer for answer in (_UNKNOWN, _NO, _STALE, _YES) if answer in answers)
 
 
-def _check_one(path: str, options: _Options) -> int:
+def _check_one(name: str, options: _Options) -> int:
     try:
+        path = _resolve(name)
+        if options.mine and not _is_mine(path):
+            if options.verbose:
+                _print(f"{escape(path)}: not held by the calling process")
+            return _NO
         alive = check(path, max_age=options.max_age)
-        if alive and options.mine:
-            alive = _is_callers(path)
     except Stale as error:
         if options.verbose:
             _print(str(error))
         return _STALE
     except (ProcaliveError, OSError) as error:
-        _say(_line(error))
+        _say(message(error))
         return _UNKNOWN
     if options.verbose:
-        words = (
-            f"alive, {_held(path).text}" if alive else "held, but not by the caller" if options.mine else "not alive"
-        )
-        _print(f"{_show(path)}: {words}")
+        _print(f"{escape(path)}: {_told_alive(path) if alive else _told_dead(path)}")
     return _YES if alive else _NO
 
 
-def _is_callers(path: str) -> bool:
-    """Whether the calling process holds F, or is the job whose wrapper alone does."""
+def _told_alive(path: str) -> str:
+    return f"alive, {Held(path).text}"
+
+
+def _told_dead(path: str) -> str:
+    return "not alive" if _is_there(path) else "no such file"
+
+
+def _is_there(path: str) -> bool:
+    return bool(_kernel.GetFileAttributesW(_full(path)) != _NO_ATTRIBUTES)
+
+
+def _is_mine(path: str) -> bool:
+    """Whether the calling process holds F, or is the job whose wrapper alone does.  Raises Unseen."""
+    if not _probe(path):
+        return False
     caller = _caller()
     if caller is None:
         raise Unseen(path, "it cannot be told whether by the caller")
@@ -2140,8 +2374,9 @@ def _caller() -> _Handle | None:
 
 def _cmd_wait(options: _Options, operands: list[str]) -> int:
     targets = _wait_targets(options, operands)
-    if not options.pid:
-        _let_go_of(operands)
+    paths = [target for target in targets if not isinstance(target, int)]
+    _tell_before_waiting(paths, options)
+    _let_go_of(paths)
     try:
         gone = wait(
             *targets,
@@ -2155,11 +2390,12 @@ def _cmd_wait(options: _Options, operands: list[str]) -> int:
         if options.verbose:
             _say(error)
         return _STALE if isinstance(error, Stale) else _TIMED_OUT
+    names = dict(zip(targets, operands))
     if options.verbose:
         for target in gone:
-            _say(f"{_show(target)}: {'alive' if options.up else 'gone'}")
+            _say(f"{escape(target)}: {'alive' if options.up else 'gone'}")
     if options.any:
-        _print(str(next(iter(gone))))
+        _print(names[next(iter(gone))])
     return _report_statuses(gone) if options.status else _YES
 
 
@@ -2169,7 +2405,7 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     if options.up and (options.pid or options.status or options.max_age is not None):
         raise _Usage("wait: --up goes with neither --pid, --status nor --max-age")
     if not options.pid:
-        return operands
+        return [_resolve(word, make=options.up) for word in operands]
     if options.max_age is not None:
         raise _Usage("wait: --max-age goes with files, not with --pid")
     pids = [_pid(word) for word in operands]
@@ -2179,11 +2415,25 @@ def _wait_targets(options: _Options, operands: list[str]) -> list[str] | list[in
     return pids
 
 
+def _tell_before_waiting(paths: list[str], options: _Options) -> None:
+    """What a person who waits would wonder about: a mistyped path, and a wait for oneself."""
+    for path in paths if _is_told(options) else ():
+        if not _is_there(path):
+            if options.verbose:
+                _say(f"{escape(path)}: no such file")
+            continue
+        try:
+            if not options.up:
+                _refuse_own(path)
+        except Held as conflict:
+            _say(f"{conflict}, which cannot end before this wait does")
+
+
 def _report_statuses(gone: dict[Target, int | None]) -> int:
-    """The highest status; 125 stands for one that could not be told."""
+    """The highest status; 125 stands for one that the kernel could not tell."""
     for target, status in gone.items():
         if status is None:
-            _say(f"{_show(target)}: gone, but how it ended is not known (see --status in procalive(1))")
+            _say(f"{escape(target)}: gone, but how it ended is not known (see --status in procalive(1))")
     return max(_FAILED if status is None else status for status in gone.values())
 
 
@@ -2194,9 +2444,9 @@ def _cmd_who(options: _Options, operands: list[str]) -> int:
     answers = set()
     for path in operands:
         try:
-            here = holders(path)
+            here = holders(_resolve(path))
         except (ProcaliveError, OSError) as error:
-            _say(_line(error))
+            _say(message(error))
             answers.add(_UNKNOWN)
             continue
         # Within a job we hold too, having inherited it; that is news where nobody else does.
@@ -2222,17 +2472,22 @@ def _print_holders(found: list[Holder], as_json: bool) -> None:
 def _row(holder: Holder) -> tuple[str, ...]:
     kind = "lock" if holder.lock else "writer"
     if holder.keeps is not None:
-        kind += f", keeps {holder.keeps} ({_name_of(holder.keeps)})"
+        kind += f", keeps {holder.keeps} ({process_name(holder.keeps)})"
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder.since))
-    command = " ".join(_show(word) for word in holder.command)
-    return (_show(holder.fifo), str(holder.pid), _show(holder.user), since, kind, command)
+    command = " ".join(escape(word) for word in holder.command)
+    return (escape(holder.fifo), str(holder.pid), escape(holder.user), since, kind, command)
 
 
 def _cmd_kill(options: _Options, operands: list[str]) -> int:
     if len(operands) != 1:
         raise _Usage("kill: needs one file; see procalive kill -h")
-    path = operands[0]
-    _let_go_of(operands)
+    path = _resolve(operands[0])
+    if not _is_there(path):  # mistyped, perhaps
+        number = operands[0].isascii() and operands[0].isdigit()
+        if not options.quiet:
+            _say(f"{escape(path)}: no such file" + ("; kill takes a file, not a PID" if number else ""))
+        return _NO
+    _let_go_of([path])
     try:
         sent = kill(path, grace=options.grace)
     except TimedOut as error:
@@ -2240,13 +2495,13 @@ def _cmd_kill(options: _Options, operands: list[str]) -> int:
             _say(error)
         return _TIMED_OUT
     if options.verbose:
-        _say(f"{_show(path)}: terminated {' '.join(map(str, sent)) or 'nobody'}")
+        _say(f"{escape(path)}: terminated {' '.join(map(str, sent)) or 'nobody'}")
     return _YES if sent else _NO
 
 
 def _cmd_path(_: _Options, operands: list[str]) -> int:
-    if len(operands) != 1 or not operands[0].startswith("@"):
-        raise _Usage("path: needs one @NAME; see procalive path -h")
+    if len(operands) != 1:
+        raise _Usage("path: needs one name, such as @backup; see procalive path -h")
     _print(path(operands[0]))
     return _YES
 
@@ -2256,9 +2511,9 @@ def _cmd_path(_: _Options, operands: list[str]) -> int:
 
 def _secs(text: str) -> float:
     try:
-        return _seconds(text)
+        return seconds(text)
     except ValueError:
-        raise ValueError(f"{_show(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
+        raise ValueError(f"{escape(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
 
 
 def _number(text: str, what: str, highest: int, base: int = 10, lowest: int = 0) -> int:
@@ -2268,7 +2523,7 @@ def _number(text: str, what: str, highest: int, base: int = 10, lowest: int = 0)
     except ValueError:
         number = -1
     if not lowest <= number <= highest:
-        raise ValueError(f"{_show(text)}: not {what}")
+        raise ValueError(f"{escape(text)}: not {what}")
     return number
 
 
@@ -2283,47 +2538,49 @@ def _pid(text: str) -> int:
         raise _Usage(f"wait: {error}") from None
 
 
-# The options of each verb: flags, attribute of _Options, value, converter, help.
-_VERBOSE = ("-v --verbose", "verbose", None, None, "say more")
-_HELP = ("-h --help", "help", None, None, "show this help")
+# The options of each verb: flags, attribute of _Options, value, converter, help.  An
+# option without a value sets its attribute to True, or to what stands for the converter.
+_QUIET = (("-q", "--quiet"), "quiet", None, None, "no message when it is held")
+_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say more")
+_HELP = (("-h", "--help"), "help", None, None, "show this help")
 _SPECS: dict[str, tuple[Any, ...]] = {
     "hold": (
         "hold FILE and run COMMAND; 75 if another process holds it",
         (
             "[-w SECS] [-k SECS] [--max-age SECS] [-s] [-o] [-E CODE] [-q|-v] FILE [--] COMMAND [ARG]...",
-            "[-w SECS] [-k SECS] [--max-age SECS] [-s] [-o] [-E CODE] [-q|-v] FILE -c LINE",
-            "--any [-w SECS] [--max-age SECS] [-s] [-o] [-E CODE] [-q|-v] FILE... -- COMMAND [ARG]...",
+            "[the same] FILE -c 'SHELL LINE'",
+            "--any [the same] FILE... -- COMMAND [ARG]...",
         ),
         (
-            "-w --wait --timeout",
+            ("-w", "--wait", "--timeout"),
             "timeout",
             "SECS",
             _secs,
-            "wait up to SECS for another holder to end (90, 1.5, 30s, 5m, 2h, 1d, inf)",
+            "wait up to SECS for the holder to end (90, 1.5, 30s, 5m, 2h, 1d, inf)",
         ),
-        ("-n --nonblock --nb", "no_wait", None, None, "do not wait (so already)"),
-        ("-k --kill", "grace", "SECS", _secs, "end the holder of now; after SECS all that it left, and take its place"),
         (
-            "--max-age",
-            "max_age",
+            ("-k", "--replace"),
+            "replace",
             "SECS",
             _secs,
-            "3 if the holder has not beaten for SECS; with -k, end only such a one",
+            "replace the holder: terminate it, after SECS what it left; with --max-age only one that missed its beat",
         ),
-        ("-s --shared", "shared", None, None, "share with other -s holders, exclude the rest"),
-        ("-x -e --exclusive", "exclusive", None, None, "share with nobody (so already)"),
-        ("-o --close", "private", None, None, "COMMAND alone counts: it does not inherit the handle"),
-        ("-F --no-fork", "plain", None, None, "no process besides (so already, as far as Windows can)"),
-        ("-E --conflict-exit-code", "conflict", "CODE", _status, "status when another process holds (75)"),
-        ("--any", "any", None, None, "the first of several that is free"),
-        ("-q --quiet", "quiet", None, None, "no message when another process holds"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 where the holder has not beaten for SECS"),
+        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (that is so without -w)"),
+        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (that is so without -s)"),
+        (("-s", "--shared"), "lock", None, "shared", "share with other -s holders, exclude the rest"),
+        (("-o", "--close"), "private", None, None, "COMMAND alone counts: it does not inherit the handle"),
+        (("-F", "--no-fork"), "no_fork", None, None, "no effect: the wrapper stays, and its end is COMMAND's end"),
+        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "status when another process holds (75)"),
+        (("--any",), "any", None, None, "hold the first of several files that is free: at most N jobs at once"),
+        _QUIET,
         _VERBOSE,
     ),
     "check": (
         "0 if a process holds FILE, 1 if none does, 2 if that cannot be told",
         ("[-v] [--max-age SECS] [--mine] FILE...",),
-        ("--max-age", "max_age", "SECS", _secs, "3 if alive, but not touched for SECS"),
-        ("--mine", "mine", None, None, "0 only if it is the calling process that holds"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a beat for SECS"),
+        (("--mine",), "mine", None, None, "0 only if the calling process itself holds"),
         _VERBOSE,
     ),
     "wait": (
@@ -2333,49 +2590,76 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "[-t SECS] [--any] --up [-v] FILE...",
             "[-t SECS] [--any] [--status] [-v] --pid PID...",
         ),
-        ("-t --timeout", "timeout", "SECS", _secs, "124 if it takes longer"),
-        ("--any", "any", None, None, "for the first of them; print its name"),
-        ("--up", "up", None, None, "wait for a holder instead"),
-        ("--status", "status", None, None, "end with the status that the holder ended with; 125 if not known"),
-        ("--max-age", "max_age", "SECS", _secs, "3 as soon as a holder has not touched FILE for SECS"),
-        ("--pid", "pid", None, None, "wait for processes, by number"),
+        (("-t", "--timeout"), "timeout", "SECS", _secs, "124 if it takes longer"),
+        (("--any",), "any", None, None, "for the first of them; print its name"),
+        (("--up",), "up", None, None, "wait for a holder instead"),
+        (("--status",), "status", None, None, "end with the status that the holder ended with; 125 if not known"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has not beaten for SECS"),
+        (("--pid",), "pid", None, None, "wait for processes, by number"),
         _VERBOSE,
     ),
     "who": (
         "list the processes that have FILE open as holders",
         ("[--json] FILE...",),
-        ("--json", "json", None, None, "one JSON object a line"),
+        (("--json",), "json", None, None, "one JSON object a line"),
     ),
     "kill": (
         "terminate the process that holds FILE, and no other",
         ("[-k SECS] [-q|-v] FILE",),
-        ("-k --kill", "grace", "SECS", _secs, "wait until FILE is free; after SECS terminate what still holds it"),
-        ("-q --quiet", "quiet", None, None, "no message when it is still held"),
+        (
+            ("-k", "--kill-after"),
+            "grace",
+            "SECS",
+            _secs,
+            "wait until FILE is free; after SECS terminate what still holds it",
+        ),
+        _QUIET,
         _VERBOSE,
     ),
-    "path": ("print the path of @NAME", ("@NAME",)),
+    "path": ("print the path of a name", ("@NAME",)),
 }
 # What procalive(1) has beyond that, and why not here.
-_REFUSED: dict[str, dict[str, str]] = {
-    "hold": {
-        "-m --mode": "a file has no mode here; the permissions of its directory are the policy",
-        "--fd": "a shell has no descriptors here; run it as a command of hold",
-        "--keep": "the wrapper stays, and holds as long as COMMAND runs anyhow",
-        "--next": "those who wait are served in no order here",
-    },
-    "kill": {
-        "-s --signal": "there are no signals; a process can only be terminated",
-        "-a --all": "-k SECS ends all that hold",
-    },
+_REFUSED: dict[tuple[str, str], str] = {
+    ("hold", "--next"): "those who wait are served in no order here",
+    ("hold", "--keep"): "the wrapper holds as long as COMMAND runs, by itself",
+    ("hold", "-m"): "a file has no mode here; the permissions of its directory are the policy",
+    ("hold", "--mode"): "a file has no mode here; the permissions of its directory are the policy",
+    ("hold", "--fd"): "a shell has no descriptors here; run it as the command of hold",
+    ("kill", "-s"): "there are no signals here; a process can only be terminated",
+    ("kill", "--signal"): "there are no signals here; a process can only be terminated",
+    ("kill", "-a"): "-k SECS ends all that hold",
+    ("kill", "--all"): "-k SECS ends all that hold",
 }
 _STATUSES = {
-    "hold": "COMMAND's own, or 3 no beat, 75 held by another, 125 procalive failed, 126 COMMAND cannot be run, "
-    "127 not found",
+    "hold": "COMMAND's own, or 75 held by another, 3 held without a beat (--max-age), 125 procalive failed, "
+    "126 COMMAND cannot be run, 127 not found",
     "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a beat",
     "wait": "0 gone (--up: alive), 2 cannot tell, 3 no beat, 124 time ran out; --status: the holder's own, or 125",
     "who": "0 somebody, 1 nobody, 2 cannot tell",
     "kill": "0 sent (-k: and gone), 1 nobody to signal, 2 cannot tell or not permitted, 124 still there",
-    "path": "0, or 2 if that cannot be told",
+    "path": "0, or 2: no name, or no place for names",
+}
+_EXAMPLES = {
+    "hold": (
+        "procalive hold -q -E 0 @backup -- backup.cmd    skip quietly while the previous run goes on",
+        'procalive hold -w 10m @report -c "a && b"       wait up to ten minutes, then run a line of cmd.exe',
+        "procalive hold -k 10 @preview -- render.exe     the newer run replaces the older one",
+    ),
+    "check": (
+        "procalive check @backup && echo running",
+        "procalive check --max-age 2h @backup            3 if it runs, but has not beaten for two hours",
+    ),
+    "wait": (
+        "procalive wait -t 10m @backup                   sleep until it has ended, ten minutes at most",
+        "procalive wait --up @server                     sleep until it runs",
+        "procalive wait --status @build && deploy.cmd    go on if it ended well, whoever started it",
+    ),
+    "who": ("procalive who @backup", "procalive who --json @backup"),
+    "kill": (
+        "procalive kill @server                          terminate the process that holds",
+        "procalive kill -k 10 @server                    and after ten seconds what it left; return when it is gone",
+    ),
+    "path": ("procalive path @backup",),
 }
 _RUN: dict[str, Callable[[_Options, list[str]], int]] = {
     "hold": _cmd_hold,
@@ -2385,31 +2669,60 @@ _RUN: dict[str, Callable[[_Options, list[str]], int]] = {
     "kill": _cmd_kill,
     "path": _cmd_path,
 }
-_VERSION = ("-V", "--version")
+# What other programs, or other verbs, call it.
+_MEANT = {
+    ("hold", "-t"): "the option to wait is -w SECS",
+    ("hold", "-u"): "a hold ends with its command",
+    ("hold", "-c"): "-c goes behind the file",
+    ("hold", "--command"): "--command goes behind the file",
+    ("wait", "-w"): "the time limit of wait is -t SECS",
+    ("check", "-q"): "check prints nothing without -v",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The whole command line as argparse has it, for -h alone: _parse() does not use it."""
+    """The whole command line as argparse has it, for -h.
+
+    The parsing itself is _parse(): argparse takes options behind operands too, and
+    so the command's own.
+    """
     import argparse
 
     parser = argparse.ArgumentParser(
         prog="procalive",
-        description="A single-instance lock that cannot go stale, on a file that is open.",
-        epilog="procalive VERB -h tells the options of a verb; procalive(1) and procalive-windows(7) tell all.",
+        description="A single-instance lock that cannot go stale, on an open file.",
+        epilog="procalive VERB -h shows the options of a verb; procalive(1) and procalive-windows(7) are the manual.",
     )
-    parser.add_argument(*_VERSION, action="store_true", help="show the version")
+    parser.add_argument("-V", "--version", action="store_true", help="show the version")
     verbs = parser.add_subparsers(metavar="VERB")
     for verb, (text, usages, *options) in _SPECS.items():
-        usage = "\n       ".join(f"procalive {verb} {operands}" for operands in usages)
-        ends = f"Exit status: {_STATUSES[verb]}. procalive(1) and procalive-windows(7) tell all."
-        one = verbs.add_parser(verb, usage=usage, help=text, description=text, epilog=ends)
+        one = verbs.add_parser(
+            verb,
+            usage="\n       ".join(f"procalive {verb} {operands}" for operands in usages),
+            help=text,
+            description=text,
+            epilog=_epilog(verb),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         for flags, _, value, _, about in options:
             if value:
-                one.add_argument(*flags.split(), metavar=value, help=about)
+                one.add_argument(*flags, metavar=value, help=about)
             else:
-                one.add_argument(*flags.split(), action="store_true", help=about)
+                one.add_argument(*flags, action="store_true", help=about)
         one.add_argument("FILE", nargs="*", help=argparse.SUPPRESS)
     return parser
+
+
+def _epilog(verb: str) -> str:
+    import textwrap
+
+    notes = f"Exit status: {_STATUSES[verb]}."
+    if verb == "hold":
+        notes = "Unlike flock(1), hold does not wait unless told to (-w). " + notes
+    examples = "\n".join(f"  {line}" for line in _EXAMPLES[verb])
+    return (
+        f"{textwrap.fill(notes, 78)}\n\nexamples:\n{examples}\n\nprocalive(1) and procalive-windows(7) are the manual."
+    )
 
 
 def _help(verb: str | None = None) -> str:
@@ -2422,51 +2735,40 @@ def _help(verb: str | None = None) -> str:
 def _parse(verb: str, args: list[str]) -> tuple[_Options, list[str]]:
     """The options up to the first operand (POSIX, guideline 9), and the operands."""
     options, words, flag = _Options(), list(args), ""
-    specs = {flag: rest for flags, *rest in (*_SPECS[verb][2:], _HELP) for flag in flags.split()}
+    specs = {flag: rest for flags, *rest in (*_SPECS[verb][2:], _HELP) for flag in flags}
     try:
         while words and words[0] != "-" and words[0].startswith("-"):
             flag, glued = _next_flag(words)
             if flag == "--" and glued is None:
                 break
             if flag not in specs:
-                raise _Usage(_refusal_of(verb, flag))
+                raise _Usage(_meant(verb, flag, glued))
             attribute, value, convert, _ = specs[flag]
-            _set(options, attribute, convert(_value(words, glued, value)) if value else _bare(words, flag, glued))
+            if value:
+                setattr(options, attribute, convert(_value(words, glued, value)))
+            else:
+                setattr(options, attribute, _bare(words, flag, glued) and (convert or True))
     except _Usage as error:
-        raise _Usage(f"{verb}: {_show(flag)}: {error}; see procalive {verb} -h") from None
+        raise _Usage(f"{verb}: {escape(flag)}: {error}; see procalive {verb} -h") from None
     except ValueError as error:
         raise _Usage(f"{verb}: {flag}: {error}") from None
-    _refuse_together(verb, options)
+    if options.quiet and options.verbose:
+        raise _Usage(f"{verb}: -q and -v exclude each other")
     late = next((word for word in words if word.startswith("-") and word != "-"), None)
     if late and flag != "--" and verb != "hold":
         # As a file it would be missing, and `check F -v` would say "not alive".
-        raise _Usage(f"{verb}: {_show(late)}: options go before the file; a file of that name is ./{_show(late)}")
+        raise _Usage(f"{verb}: {escape(late)}: options go before the file; a file of that name is ./{escape(late)}")
     return options, words
 
 
-def _refusal_of(verb: str, flag: str) -> str:
-    reasons = {one: why for flags, why in _REFUSED.get(verb, {}).items() for one in flags.split()}
-    return f"not on Windows: {reasons[flag]}" if flag in reasons else "no such option"
-
-
-def _set(options: _Options, attribute: str, value: Any) -> None:
-    """As in flock(1), the last of -s, -x and -e wins."""
-    if attribute == "exclusive":
-        options.shared = False
-    else:
-        setattr(options, attribute, value)
-
-
-def _refuse_together(verb: str, options: _Options) -> None:
-    for together, what in (
-        (options.quiet and options.verbose, "-q and -v"),
-        (options.plain and options.private, "-F and -o"),
-        (verb == "hold" and options.any and options.grace is not None, "--any and -k"),
-    ):
-        if together:
-            raise _Usage(f"{verb}: {what} exclude each other")
-    if options.no_wait:
-        options.timeout = None
+def _meant(verb: str, flag: str, glued: str | None) -> str:
+    """What was meant by an option that there is not, or not here."""
+    if (verb, flag) in _REFUSED:
+        return f"not on Windows: {_REFUSED[verb, flag]}"
+    if verb == "kill" and flag[1:2].isalnum() and not flag.startswith("--"):
+        return f"no such option; the option for a signal is -s {escape(flag[1:] + (glued or ''))}"
+    meant = _MEANT.get((verb, flag))
+    return f"no such option; {meant}" if meant else "no such option"
 
 
 def _value(words: list[str], glued: str | None, name: str) -> str:
@@ -2501,12 +2803,14 @@ def _run(args: list[str]) -> int:
         if not options.help:
             return _RUN[verb](options, operands)
         _print(_help(verb))
-    elif verb in _VERSION:
+    elif verb in ("-V", "--version"):
         _print(f"procalive {__version__}")
-    elif verb in ("-h", "--help"):
+    elif verb in ("-h", "--help") or (verb == "help" and len(args) < 2):
         _print(_help())
+    elif verb == "help" and args[1] in _RUN:
+        _print(_help(args[1]))
     else:
-        what = f"{_show(verb)}: no such verb" if args else "a verb is missing"
+        what = f"{escape(args[-1] if verb == 'help' else verb)}: no such verb" if args else "a verb is missing"
         raise _Usage(f"{what} ({', '.join(_RUN)}); see procalive -h")
     return _YES
 
@@ -2524,7 +2828,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename == "standard output":
             return _BROKEN_PIPE
-        _say(_line(error))
+        _say(message(error))
     # Never 1, which would say "not alive".
     return _FAILED if args[:1] == ["hold"] else _UNKNOWN
 

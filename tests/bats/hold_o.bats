@@ -211,3 +211,31 @@ except ChildProcessError: print("no children")'
     [ ! -e ran ]
     free "$F"
 }
+
+@test "hold right after hold -o is never refused by what has ended, -w or not, and by whichever entry" {
+    local n
+    for n in {1..25}; do
+        "$P" hold -o "$F" true
+        go hold "$F" true
+        ends 0
+    done
+    go_cmd "$PY" -ISE - "$LIB" "$P" "$F" <<'PYTHON'
+import os, subprocess, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1])); import procalive
+for n in range(25):
+    subprocess.run([*sys.argv[2:3], "hold", "-o", sys.argv[3], "true"], check=True)
+    procalive.hold(sys.argv[3]).release()
+PYTHON
+    ends 0
+}
+
+@test "hold is not refused by a keeper that cannot run just now, though its job has ended" {
+    hold_o
+    kill -s STOP "$keeper"
+    kill -s KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    bg_logged "$P" hold "$F" sh -c 'exit 7'
+    until_true asleep_on "$pid" "$F"
+    kill -s CONT "$keeper"
+    returns 7
+}

@@ -210,7 +210,7 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     printf '#!/bin/sh\n' >tools/ssh
     as=(setsid -w) # of its own, a process leads its group, and setsid forks
     go hold "$F" setsid ssh host
-    ends 0 "procalive: $F: setsid forks here, *use setsid -w"
+    ends 0 "procalive: $F: setsid forks here and ends, and nothing holds then; use setsid -w"
     go hold "$F" setsid -w ssh host
     ends 0
 }
@@ -265,6 +265,7 @@ kept_process() { "$P" who "$F" | grep -q 'lock, keeps [0-9]* ('; }
     a_user
     need sudo
     bg "${as_root[@]}" "$P" hold "$F" sudo sleep 300
+    until_true grep -qsx sudo "/proc/$pid/comm"
     until_true kept_process
     held "$F"
     go kill -k 10 "$F"
@@ -291,7 +292,7 @@ kept_process() { "$P" who "$F" | grep -q 'lock, keeps [0-9]* ('; }
     chmod 0777 .
     F=$BATS_TEST_TMPDIR/alices.fifo
     bg "${as_alice[@]}" "$P" hold "$F" sudo sleep 300
-    until_true held "$F"
+    until_true grep -qsx sudo "/proc/$pid/comm"
     until_true kept_process
     as=("${as_root[@]}")
     go kill -k 10 "$F"

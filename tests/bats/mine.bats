@@ -76,11 +76,11 @@ mine() {
 @test "check --mine exits 1 in what outlives its hold, though another holds since" {
     # shellcheck disable=SC2016 # the job's
     bg "$P" hold "$F" "$PY" -c 'import subprocess, sys
-subprocess.Popen(["sh", "-c", "until [ -e go ]; do sleep 0.02; done; (" + sys.argv[1] + ") >answers 2>&1; touch done"])' "$(asks)"
+subprocess.Popen(["sh", "-c", "until [ -e go ]; do sleep 0.02; done; (" + sys.argv[1] + ") >answers 2>&1; touch answered"])' "$(asks)"
     wait "$pid"
     hold_bg
     touch go
-    until_true test -e done
+    until_true test -e answered
     same "$(<answers)" $'1\n1'
 }
 

@@ -181,3 +181,57 @@ zombie_in() { [ -s "$1" ] && [ "$(state_of "$(<"$1")")" = Z ]; }
     go wait --status -t 0.1 "$F"
     ends 124
 }
+
+@test "wait --status tells of a child of its own, as procalive has where a shell becomes it" {
+    local shell
+    for shell in sh dash bash 'busybox sh' zsh ksh93 mksh yash; do
+        command -v "${shell%% *}" >/dev/null || continue
+        rm -f go
+        # shellcheck disable=SC2016,SC2086 # the inner shell's; words
+        bg $shell -c '"$1" hold "$2" sh -c "until [ -e go ]; do sleep 0.02; done; exit 13" & until "$1" check "$2"; do :; done; "$1" wait -t 60 --status "$2"' \
+            x "$P" "$F"
+        until_true waits_with_pidfd
+        touch go
+        status=0
+        wait "$pid" || status=$?
+        case $status in
+        13) ;;
+        125) setup_status && false ;; # a parent that is not procalive, on an older kernel
+        *) same "$shell $status" "$shell 13" ;;
+        esac
+    done
+}
+
+# The shell of $pid, or a child of it, sleeps as a waiter.
+waits_with_pidfd() {
+    local process
+    for process in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+        if asleep_on_process "$process"; then return; fi
+    done
+    return 1
+}
+
+@test "wait --status --pid tells of a child of its own that was killed, and leaves it to be reaped" {
+    # shellcheck disable=SC2016 # the inner shell's
+    go_cmd bash -c 'sleep 300 & kill -s KILL $!; exec "$1" wait -t 60 --status --pid $!' bash "$P"
+    ends 137
+}
+
+@test "wait --status takes 600 FIFOs with the usual limits, in one look, and loses no status" {
+    setup_status
+    need strace
+    bg "$PY" -c 'import os, resource, sys, time
+sys.path.insert(0, os.path.dirname(sys.argv[1])); import procalive
+resource.setrlimit(resource.RLIMIT_NOFILE, (4000, 4000))
+names = [f"f{n}" for n in range(600)]
+for name in names: os.mkfifo(name)  # to be made by hold takes a look through /proc each
+held = [procalive.hold(name) for name in names]; open("ready", "w")
+while not os.path.exists("go"): time.sleep(0.02)
+sys.exit(14)' "$LIB"
+    until_true test -e ready
+    bg_logged sh -c 'ulimit -Sn 1024; exec "$@"' sh strace -D -f -qqq -o trace -e trace=openat "$PY" -ISE "$LIB" wait --status f*
+    until_true asleep_on "$pid" f99
+    same "$(grep -c '"/proc", ' trace)" 1
+    touch go
+    returns 14
+}

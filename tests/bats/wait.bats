@@ -302,3 +302,20 @@ fds = [os.open(f"many/{n}", os.O_RDWR) for n in range(1000)]; open("ready", "w")
     go hold "$F" sh -c '"$@"; exit $?' sh "$P" wait -t 0.1 "$F"
     ends 124
 }
+
+@test "wait and kill -k refuse with 2 on Linux before 5.6, where the end of a check would pass for that of a holder" {
+    need setarch
+    hold_bg
+    as=(setarch "$(uname -m)" --uname-2.6)
+    [ "$("${as[@]}" uname -r | cut -c 1-2)" = 2. ] || skip "this kernel cannot pose as an older one"
+    for words in 'wait' 'wait -t 0' 'kill -k 0'; do
+        # shellcheck disable=SC2086 # words
+        go $words "$F"
+        ends 2 "procalive: $F: on Linux before 5.6 the end of a holder cannot be told from that of a check"
+    done
+    kill -0 "$pid"
+    go check "$F"
+    ends 0
+    go kill "$F"
+    ends 0
+}

@@ -78,7 +78,7 @@ end() {
         here "$shell" || continue
         hold G && holder=$!
         start sh_run "$shell" 'procalive_guard G 1h && echo $$ >got; stay'
-        soon pgrep -f "procalive._turn.-w.[0-9.]*.--.G" >/dev/null
+        soon pgrep -f "procalive._turn.-w.[0-9.]*.--fd.9.--.G" >/dev/null
         kill "$holder"
         soon test -s got
         procalive kill -k 5 G && rm got
@@ -89,7 +89,7 @@ end() {
     hold F && holder=$!
     start sh_run dash 'procalive_guard F inf && echo >got; stay'
     start bash -c 'procalive wait F && echo >ended'
-    for arguments in "_turn.-w.inf.--.F" "wait.F"; do soon pgrep -f "procalive.$arguments" >/dev/null; done
+    for arguments in "_turn.-w.inf.--fd.9.--.F" "wait.F"; do soon pgrep -f "procalive.$arguments" >/dev/null; done
     kill "$holder"
     soon test -e got -a -e ended
     procalive check F

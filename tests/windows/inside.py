@@ -10,7 +10,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), "windows"))
 
-import procalive as p
+import procalive as p  # noqa: E402  (found by the line above)
 
 PYTHON = sys.executable
 PROGRAM = p.__file__

@@ -63,7 +63,10 @@ def test_wait_for_all_and_for_any(windows):
     windows.held("a.lock", code=UNTIL_GO)
     windows.held("b.lock")
     assert windows("wait", "--any", "-t", "9", "a.lock", "b.lock", "c.lock")[:2] == (0, "c.lock")
-    any_of_two, both = windows.start("wait", "--any", "a.lock", "b.lock"), windows.start("wait", "-t", "2", "a.lock", "b.lock")
+    any_of_two, both = (
+        windows.start("wait", "--any", "a.lock", "b.lock"),
+        windows.start("wait", "-t", "2", "a.lock", "b.lock"),
+    )
     windows.go()
     assert any_of_two.result()[:2] == (0, "a.lock")
     assert both.status() == 124
