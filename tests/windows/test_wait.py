@@ -40,8 +40,9 @@ say({times})
 
 def test_wait_up_sees_a_holder_come(windows):
     waiting = windows.start("wait", "--up", "-v", "-t", "20", "a.lock")
+    eventually(lambda: waiting.errors)
     windows.held()
-    assert waiting.result() == (0, "", "procalive: a.lock: alive")
+    assert waiting.result() == (0, "", "procalive: a.lock: no such file\nprocalive: a.lock: alive")
 
 
 def test_wait_up_sees_even_a_holder_that_has_gone_again(windows):
