@@ -8,6 +8,7 @@ changes.py  when to look again: what the kernel reports, and a slow pace
 live.py     top, the full screen; grid.py is its table, timeline.py a column
 doctor.py   what is wrong with a FIFO and what to do; host.py, access.py: around it
 export.py   metrics for Prometheus; alerts/ has rules for them
+fleet.py    --fleet: names on etcd, by procalivefleet
 cli.py      the command line
 
 All that is known of FIFOs comes from procalive.py, its private helpers
