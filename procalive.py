@@ -1000,7 +1000,7 @@ def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None
     """
     ends = [] if ends is None else ends
     fd = _contend(path, shared, mode, ends)
-    if fd is None and _is_about_to_let_go(path):
+    if fd is None and _has_let_go(path):
         fd = _contend(path, shared, mode, ends)
     return fd
 
@@ -1036,16 +1036,21 @@ def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None
         obstruction.lost_again()
 
 
-def _is_about_to_let_go(path: Path) -> bool:
+def _has_let_go(path: Path) -> bool:
     """Whether it was held by a process that is over: a keeper whose job has ended, or one that ends just now.
 
     Then this returns when it has let go: nobody shall be refused by what has ended.
     """
     try:
-        root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        root, proc, word, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        pid = int(word)
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
+        if _is_ending(pid):
+            return _wait_gone(path, time.monotonic() + 5)
+        return _state_of(pid) in "ZX?"  # since we looked; what it leaves holding is found by another look
+    except (FileNotFoundError, ProcessLookupError):
+        return _type_of(_fsencode(path) + b".holder") != 0  # it has ended just now
     except (OSError, ValueError):
         return False
 
