@@ -1098,6 +1098,7 @@ class _Rules:
 
     def __init__(self, replace: float | None = None, max_age: float | None = None, next: bool = False) -> None:
         self.replace, self.max_age, self.next = replace, max_age, next
+        self.missed = False  # a beat, while this waiter was about to sleep
 
     def apply(self, path: Path) -> bool:
         """Replace the holder where that is wanted, once; True if it was.  Raises Stale, Held."""
@@ -1170,8 +1171,12 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
         if rules.max_age is not None:
             try:
                 until = min(deadline, _Beats(rules.max_age).due(watch))
-            except (Stale, FutureBeat):
-                pass  # told by the rules where it matters
+            except FutureBeat:
+                pass  # no answer
+            except Stale:
+                if not rules.missed:  # since the rules were applied: once more
+                    rules.missed = True
+                    return True
         watch.next(until)
         return True
 
