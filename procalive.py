@@ -1006,7 +1006,7 @@ def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None
     """
     ends = [] if ends is None else ends
     fd = _contend(path, shared, mode, ends)
-    if fd is None and _is_about_to_let_go(path):
+    if fd is None and _has_let_go(path):
         fd = _contend(path, shared, mode, ends)
     return fd
 
@@ -1042,16 +1042,21 @@ def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None
         obstruction.lost_again()
 
 
-def _is_about_to_let_go(path: Path) -> bool:
+def _has_let_go(path: Path) -> bool:
     """Whether it was held by a process that is over: a keeper whose job has ended, or one that ends just now.
 
     Then this returns when it has let go: nobody shall be refused by what has ended.
     """
     try:
-        root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        root, proc, word, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        pid = int(word)
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
+        if _is_ending(pid):
+            return _wait_gone(path, time.monotonic() + 5)
+        return _state_of(pid) in "ZX?"  # since we looked; what it leaves holding is found by another look
+    except (FileNotFoundError, ProcessLookupError):
+        return _type_of(_fsencode(path) + b".holder") != 0  # it has ended just now
     except (OSError, ValueError):
         return False
 
@@ -1099,6 +1104,7 @@ class _Rules:
 
     def __init__(self, replace: float | None = None, max_age: float | None = None, next: bool = False) -> None:
         self.replace, self.max_age, self.next = replace, max_age, next
+        self.missed = False  # a beat, while this waiter was about to sleep
 
     def apply(self, path: Path) -> bool:
         """Replace the holder where that is wanted, once; True if it was.  Raises Stale, Held."""
@@ -1171,8 +1177,12 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
         if rules.max_age is not None:
             try:
                 until = min(deadline, _Beats(rules.max_age).due(watch))
-            except (Stale, FutureBeat):
-                pass  # told by the rules where it matters
+            except FutureBeat:
+                pass  # no answer
+            except Stale:
+                if not rules.missed:  # since the rules were applied: once more
+                    rules.missed = True
+                    return True
         watch.next(until)
         return True
 
