@@ -35,6 +35,14 @@ why it works.
 
 from __future__ import annotations
 
+import sys
+
+if sys.platform == "win32":  # before what Windows does not have is imported
+    if __name__ != "__main__":
+        raise ImportError("on Windows take windows/procalive.py, which is a module of its own")
+    sys.stderr.write("procalive: on Windows take windows/procalive.py, which is a program of its own\n")
+    raise SystemExit(125 if sys.argv[1:2] == ["hold"] else 2)
+
 import _signal as signal  # without the enums, which cost 3 ms and, in each keeper, 2 MiB
 import _thread
 import errno
@@ -42,7 +50,6 @@ import fcntl
 import posix  # os without its paths and environment: those cost 1 ms at start
 import select
 import stat
-import sys
 import time
 
 # typing costs 7 ms at start, and nothing here needs it at run time.
@@ -970,22 +977,42 @@ def _reads_now(path: Path, unknown: bool) -> bool:
         return unknown
 
 
-def _open_read_end(path: Path) -> int | None:
+def _open_read_end(path: Path, ends: list[int]) -> int | None:
+    """The descriptor, also put into `ends`; None if the FIFO was unlinked since it was seen.
+
+    Opened and put there by one call of C: between a call and the assignment of what it
+    returns, a signal handler that raises would leave a read end that nobody knows of.
+    """
     try:
-        return posix.open(path, _READ_END)
+        ends.extend(map(posix.open, (path,), (_READ_END,)))
     except FileNotFoundError:
-        return None  # unlinked since it was seen
+        return None
+    return ends[-1]
 
 
-def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
-    """One attempt: the locked read end, or None while another process holds."""
-    fd = _contend(path, shared, mode)
+def _let_go(path: Path, ends: list[int]) -> None:
+    """Close the read ends, and leave no link to them."""
+    while ends:
+        fd = ends.pop()
+        try:
+            _unpublish(path, fd)
+        finally:
+            posix.close(fd)
+
+
+def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None) -> int | None:
+    """One attempt: the locked read end, or None while another process holds.
+
+    ends: where it is put too, for who may be interrupted.
+    """
+    ends = [] if ends is None else ends
+    fd = _contend(path, shared, mode, ends)
     if fd is None and _is_about_to_let_go(path):
-        fd = _contend(path, shared, mode)
+        fd = _contend(path, shared, mode, ends)
     return fd
 
 
-def _contend(path: Path, shared: bool, mode: int) -> int | None:
+def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None:
     """As _try_hold().
 
     An exclusive contender opens the read end only where the probe said dead:
@@ -996,7 +1023,7 @@ def _contend(path: Path, shared: bool, mode: int) -> int | None:
         _prepare(path, mode)
         if not shared and _reads_now(path, unknown=False):
             return None
-        fd = _open_read_end(path)
+        fd = _open_read_end(path, ends)
         if fd is None:
             continue
         try:
@@ -1005,9 +1032,9 @@ def _contend(path: Path, shared: bool, mode: int) -> int | None:
             if locked and _leads_to(path, found):
                 return fd
         except BaseException:
-            posix.close(fd)
+            posix.close(ends.pop())
             raise
-        posix.close(fd)
+        posix.close(ends.pop())
         if locked:
             continue  # unlinked or replaced: what we locked is nobody's FIFO
         if _reads_now(path, unknown=True):
@@ -1091,8 +1118,8 @@ class _Rules:
         return True
 
 
-def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _Rules) -> int | None:
-    """The locked read end, or None if another process held until the deadline.
+def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _Rules, ends: list[int]) -> int | None:
+    """The locked read end, also put into `ends`, or None if another process held until the deadline.
 
     Not in the order of coming: that takes a process of its own; see the queue below.
     """
@@ -1100,7 +1127,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
     while True:
         blocker: Path = path
         try:
-            fd = _try_hold(path, shared, mode)
+            fd = _try_hold(path, shared, mode, ends)
             if fd is not None:
                 return fd
             if (rules.replace is not None or rules.max_age is not None) and rules.apply(path):
@@ -2434,7 +2461,7 @@ class _Waiter:
         """With the lock on the write end: open the read end, and move the lock there."""
         _prepare(self.path, self.mode)
         posix.close(self._fillers.pop(0))
-        fd = _open_read_end(self.path)
+        fd = _open_read_end(self.path, [])
         if fd is None:
             return None
         try:
@@ -2537,22 +2564,14 @@ class Hold:
         """Let go, by closing: never LOCK_UN, which would leave a reader unlocked."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            try:
-                _unpublish(self.path, fd)
-            finally:
-                posix.close(fd)
+            _let_go(self.path, [fd])
 
 
 def _held_by_us(path: Path, fd: int) -> Hold:
-    """What every hold of the module ends with; an exception in between lets go."""
-    held = Hold(path, fd)
-    try:
-        _beat(fd)
-        _publish(path, posix.getpid(), fd)
-    except BaseException:
-        held.release()
-        raise
-    return held
+    """What every hold of the module ends with."""
+    _beat(fd)
+    _publish(path, posix.getpid(), fd)
+    return Hold(path, fd)
 
 
 def hold(
@@ -2586,10 +2605,15 @@ def hold(
     for limit in (replace, max_age):
         _refuse_nan(limit)
     path = _resolve(path, make=True)
-    fd = _hold_within(path, shared, mode, deadline, _Rules(replace, max_age, next))
-    if fd is None:
-        raise Held(path)
-    return _held_by_us(path, fd)
+    ends: list[int] = []
+    try:
+        fd = _hold_within(path, shared, mode, deadline, _Rules(replace, max_age, next), ends)
+        if fd is None:
+            raise Held(path)
+        return _held_by_us(path, fd)
+    except BaseException:
+        _let_go(path, ends)
+        raise
 
 
 def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
@@ -2602,12 +2626,18 @@ def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False,
     """
     deadline = _deadline(timeout)
     choice = _Choice([_resolve(path, make=True) for path in paths], shared, mode)
-    taken = choice.try_all()
-    while taken is None:
-        if time.monotonic() >= deadline:
-            raise Held(choice.paths[0])
-        taken = choice.wait(deadline)
-    return _held_by_us(*taken)
+    try:
+        taken = choice.try_all()
+        while taken is None:
+            if time.monotonic() >= deadline:
+                raise choice.conflict(choice.paths[0])
+            taken = choice.wait(deadline)
+        return _held_by_us(*taken)
+    except BaseException:
+        for path in choice.paths if choice.ends else ():
+            _unpublish(path, choice.ends[-1])
+        _let_go(choice.paths[0], choice.ends)
+        raise
 
 
 class _Choice:
@@ -2618,15 +2648,18 @@ class _Choice:
             raise ValueError("no FIFO is named")
         self.paths, self.shared, self.mode = paths, shared, mode
         self.errors: dict[Path, Exception] = {}
+        self.deleted: dict[Path, _DeletedHeld] = {}
+        self.ends: list[int] = []  # the read end that was taken
 
     def try_all(self) -> tuple[Path, int] | None:
         """(path, locked read end) of the first that is free; None where all that can be held are."""
         self._refuse_twins()
-        self.errors = {}
+        self.errors, self.deleted = {}, {}
         for path in self.paths:
             try:
-                fd = _try_hold(path, self.shared, self.mode)
-            except _DeletedHeld:
+                fd = _try_hold(path, self.shared, self.mode, self.ends)
+            except _DeletedHeld as held:
+                self.deleted[path] = held
                 continue
             except (ProcaliveError, OSError) as error:
                 self.errors[path] = error
@@ -2636,6 +2669,14 @@ class _Choice:
         if len(self.errors) == len(self.paths):
             raise next(iter(self.errors.values()))
         return None
+
+    def conflict(self, path: Path) -> Held:
+        """Who holds this one of them."""
+        return self.deleted.get(path) or Held(path)
+
+    def _awaited(self, path: Path) -> Path:
+        """By what name its end can be waited for."""
+        return _through_proc(self.deleted[path].holders[0]) if path in self.deleted else path
 
     def _refuse_twins(self) -> None:
         """One FIFO named twice would count as two."""
@@ -2651,7 +2692,7 @@ class _Choice:
         """Sleep until one of them is free and take it; None at the deadline."""
         with Watch() as watch:
             for path in self.paths:
-                if path not in self.errors and watch.add(path) is None:
+                if path not in self.errors and watch.add(self._awaited(path)) is None:
                     return self.try_all()
             while time.monotonic() < deadline:
                 for gone in watch.next(deadline if due is None else min(deadline, due(watch))):
@@ -3407,7 +3448,7 @@ def _report_all_held(choice: _Choice, options: _Options) -> int:
             _say(f"{escape(path)}: {Held(path).text}, but no beat for {duration(problem.age)}")
             return _STALE
     for path in held:
-        _report_held(Held(path), options)
+        _report_held(choice.conflict(path), options)
     return options.conflict
 
 

@@ -73,13 +73,13 @@ runtime_directory() {
 }
 
 logout() {
-    as_user 'setsid procalive hold @job -- sleep 600 </dev/null >/dev/null 2>&1 & procalive wait --up -t 60 @job'
-    local uid
+    local uid tries=0
     uid=$(id -u someone)
-    # The session is over; logind takes the directory away some seconds later.
-    local tries=0
+    fact "a session has /run/user/UID" as_user 'test -d "$XDG_RUNTIME_DIR"'
+    # logind takes it away some seconds after the last session has ended.
     while [ -d "/run/user/$uid" ] && [ $((tries += 1)) -lt 600 ]; do procalive wait -t 0.1 --pid $$; done
     fact "/run/user/UID is gone after the last logout" test ! -d "/run/user/$uid"
+    as_user 'setsid procalive hold @job -- sleep 600 </dev/null >/dev/null 2>&1 & procalive wait --up -t 60 @job'
     fact "a user's job goes on after the logout, and its name is held" as_user 'procalive check @job'
     fact "the name lies in the home directory" test -p /home/someone/.local/state/procalive/job.fifo
     loginctl enable-linger someone
