@@ -1676,6 +1676,14 @@ def _hidden_owner(path: Path, found: list[Holder]) -> str:
     return ""
 
 
+def _lock_takers(path: Path) -> set[int]:
+    """The processes that took a lock of flock(2) on the FIFO, be they ended or hidden: /proc/locks."""
+    device, number = _inode(posix.stat(path))
+    file = b"%02x:%02x:%d" % (posix.major(device), posix.minor(device), number)
+    locks = [line.split() for line in _read_proc("locks").splitlines()]
+    return {int(words[4]) for words in locks if words[1] == b"FLOCK" and words[5] == file} - {0}
+
+
 def _is_hidden(pid: int) -> bool:
     """Whether there is such a process, and its descriptors are not shown to us."""
     try:
@@ -2083,11 +2091,14 @@ class _Generation:
                 raise Unseen(self.path, whose)
 
     def may_be_signalled(self) -> None:
-        """Raise PermissionError where one of them may not be: signal 0 to each."""
+        """Raise PermissionError or Unseen where one of them may not be: signal 0 to each."""
         for holder in self.to_signal():
             pidfd = _pidfd_of(holder, self.watch)
             if pidfd is not None:
                 _send(self.path, holder.main, pidfd, 0)
+        for pid in _lock_takers(self.path) - self.takers:
+            if _is_hidden(pid):
+                raise Unseen(self.path, f"by {pid} ({process_name(pid)}) too, into which you may not look")
 
     def end(self, sig: int, grace: float) -> list[int]:
         """Signal, and after `grace` seconds kill, until the FIFO is free: the PIDs signalled.
