@@ -40,7 +40,7 @@ older_than_a_second() { [ "$(ps -o etimes= -p "$1" | tr -d ' ')" -ge 2 ]; }
 
 # any_waits WORD: one that waits at a and b.
 any_waits() {
-    bg "$P" hold -w inf --any a b -- sh -c 'echo "$1" >>order' sh "$1"
+    in_own_group "$P" hold -w inf --any a b -- sh -c 'echo "$1" >>order' sh "$1"
     until_true asleep_on "$pid" "${2-a}"
 }
 

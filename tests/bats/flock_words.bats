@@ -75,7 +75,7 @@ EOF
         # Only the status of a conflict differs: 1 of flock's, 75 here.
         *) both "-E 75 $line" ;;
         esac
-    done < <(lines | grep -vE '^(-s|--wait|--timeout|-x -w|-w) .*LOCK echo ran$' )
+    done < <(lines | grep -vE '^(-s|--wait|--timeout|-x -w|-w) .*LOCK echo ran$')
     both '-E 75 -w 0.1 LOCK echo ran'
     both '-E 75 -s -n LOCK echo ran'
 }

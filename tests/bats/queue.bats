@@ -21,11 +21,11 @@ release() {
     end_holder
 }
 
-@test "50 waiters are served in the order of their coming" {
-    queue_of 50
+@test "30 waiters are served in the order of their coming" {
+    queue_of 30
     release
     # shellcheck disable=SC2046
-    in_order $(seq 50)
+    in_order $(seq 30)
 }
 
 @test "a stopped waiter is in nobody's way, and queues anew when it goes on" {
@@ -43,12 +43,11 @@ release() {
 
 stopped() { [ "$(state_of "$1")" = T ]; }
 
-@test "a killed, an interrupted and a terminated waiter leave their places to the others" {
-    for signal in KILL INT TERM; do
+@test "a waiter that is killed, terminated or hung up leaves its place to the others" {
+    for signal in KILL TERM HUP; do
         rm -f order
         queue_of 4
-        bg_signal=$signal
-        kill -s "$([ $bg_signal = INT ] && echo HUP || echo $bg_signal)" "${pids[1]}"
+        kill -s $signal "${pids[1]}"
         until_true ended "${pids[1]}"
         release
         in_order 1 3 4
@@ -77,7 +76,7 @@ has_mark() { grep -q "POSIX  *ADVISORY  *WRITE $1 " /proc/locks && ! in_queue "$
     bg sh -c 'exec sleep 300 <>"$1"' sh "$F"
     holder=$pid
     until_true held "$F"
-    bg "$P" hold -w inf "$F" sh -c 'echo 1 >>order'
+    in_own_group "$P" hold -w inf "$F" sh -c 'echo 1 >>order'
     first=$pid
     until_true has_mark "$first"
     waits 2
@@ -122,11 +121,11 @@ has_mark() { grep -q "POSIX  *ADVISORY  *WRITE $1 " /proc/locks && ! in_queue "$
 }
 
 @test "holds without -w that slip in between leave the order of the waiters alone" {
-    queue_of 20
+    queue_of 8
     bg sh -c 'until [ -e halt ]; do "$1" hold -q -E 0 "$2" true; done' sh "$P" "$F"
     release
     # shellcheck disable=SC2046
-    in_order $(seq 20)
+    in_order $(seq 8)
     : >halt
 }
 

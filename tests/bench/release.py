@@ -58,18 +58,17 @@ def queue(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int
 def _release(results: lab.Results, name: str, size: int, d: str) -> None:
     command = _commands(d)[name]
     order = Path(d, "order")
+    first = _program(f"{d}/first", f": >{d}/up; exec sleep inf")
+    job = _program(f"{d}/job", f"date +%s%N-$1 >>{order}")  # a file, for sem has its words parsed by a shell
     with contextlib.ExitStack() as stack:
-        holder = stack.enter_context(lab.Process([*command, "sh", "-c", f": >{d}/up; exec sleep inf"]))
+        holder = stack.enter_context(lab.Process([*command, first]))
         lab.until("the lock is held", Path(d, "up").exists)
         waiters = []
         for number in range(size):
-            waiter = lab.Process([*command, "sh", "-c", f"date +%s%N-{number} >>{order}"])
+            waiter = lab.Process([*command, job, str(number)])
             stack.callback(_forget, waiter)
             waiters.append(waiter)
-            if name in ("filelock", "sem"):
-                lab.until("it waits", lambda pid=waiter.pid: _looks_asleep(pid))
-            else:
-                lab.asleep(waiter.pid)
+            lab.until("it waits", lambda pid=waiter.pid, name=name: _waits(name, pid))
         before = [_spent(waiter.pid) for waiter in waiters]
         start = time.time_ns()
         holder.kill()
@@ -86,15 +85,23 @@ def _release(results: lab.Results, name: str, size: int, d: str) -> None:
     results.add(INVERSIONS, row(name, size), [float(wrong)])
 
 
+def _program(file: str, line: str) -> str:
+    Path(file).write_text(f"#!/bin/sh\n{line}\n")
+    os.chmod(file, 0o755)
+    return file
+
+
 def _forget(waiter: lab.Process) -> None:
     """It was reaped by wait4(2), or the measurement has failed."""
     with contextlib.suppress(ChildProcessError):
         waiter.kill()
 
 
-def _looks_asleep(pid: int) -> bool:
-    """For who polls: a state that it is in nearly always, after its start."""
-    return _spent(pid)[1] > 2
+def _waits(name: str, pid: int) -> bool:
+    """Whether the kernel queues it; of who polls, whether it has gone to sleep after its start."""
+    if name in ("filelock", "sem"):
+        return _spent(pid)[1] > 2
+    return any(words[1] == "->" and words[5] == str(pid) for words in map(str.split, open("/proc/locks")))
 
 
 def _spent(pid: int) -> tuple[float, int]:
