@@ -38,10 +38,14 @@ class Block:
         return [line for line in self.text.splitlines() if line.strip() and not line.startswith("#")]
 
 
+def text_of(document):
+    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+        return file.read()
+
+
 def blocks(document, language=None, kind=None):
     """Those of a document, a path below the top of the repository."""
-    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
-        text = file.read()
+    text = text_of(document)
     found = []
     for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```$", text, re.M | re.S):
         found.append(Block(document, text.count("\n", 0, match.start()) + 1, match[1], match[2]))
@@ -94,10 +98,10 @@ class Place:
         if options.pop("slow", False):
             open(self.slow, "w").close()
             environment["SLOW"] = self.slow
+        stdin = subprocess.PIPE if options.pop("keep_input", False) else subprocess.DEVNULL
         process = subprocess.Popen(
-            command, cwd=self.directory, env=environment, start_new_session=True,
-            stdin=subprocess.DEVNULL, **options,
-        )  # fmt: skip
+            command, cwd=self.directory, env=environment, start_new_session=True, stdin=stdin, **options
+        )
         self.started.append(process)
         return process
 
