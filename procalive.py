@@ -1836,7 +1836,7 @@ def _pidfd_open(pid: int) -> int | None:
     except OSError as error:
         number = error.errno or 0
     if number in (errno.ENOSYS, errno.EPERM):
-        raise OSError(number, "pidfd_open(2) is not to be had here (it takes Linux 5.3)", str(pid))
+        raise OSError(number, "pidfd_open(2) is not available here (it needs Linux 5.3)", str(pid))
     if number in (errno.EINVAL, errno.ENOENT):
         raise OSError(number, "not a process ID", str(pid))  # but a thread's
     raise OSError(number, posix.strerror(number), str(pid))
