@@ -1858,7 +1858,7 @@ def _pidfd_open(pid: int) -> int | None:
     except OSError as error:
         number = error.errno or 0
     if number in (errno.ENOSYS, errno.EPERM):
-        raise OSError(number, "pidfd_open(2) is not to be had here (it takes Linux 5.3)", str(pid))
+        raise OSError(number, "pidfd_open(2) is not available here (it needs Linux 5.3)", str(pid))
     if number in (errno.EINVAL, errno.ENOENT):
         raise OSError(number, "not a process ID", str(pid))  # but a thread's
     raise OSError(number, posix.strerror(number), str(pid))
@@ -4040,8 +4040,8 @@ def _signal_number(text: str) -> int:
 
 # The options of each verb: flags, attribute of _Options, value, converter, help.  An
 # option without a value sets its attribute to True, or to what stands for the converter.
-_QUIET = (("-q", "--quiet"), "quiet", None, None, "no message when it is held")
-_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say more")
+_QUIET = (("-q", "--quiet"), "quiet", None, None, "print no message when it is held")
+_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say what is done")
 _HELP = (("-h", "--help"), "help", None, None, "show this help")
 _SPECS: dict[str, tuple[Any, ...]] = {
     "hold": (
@@ -4060,17 +4060,17 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             _secs,
             "wait up to SECS for the holder to end, in the order of coming (90, 1.5, 30s, 5m, 2h, 1d, inf)",
         ),
-        (("--next",), "next", None, None, "with -w: 75 at once where another waits already"),
+        (("--next",), "next", None, None, "with -w: end with 75 at once if another waits already"),
         (
             ("-k", "--replace"),
             "replace",
             "SECS",
             _secs,
-            "replace the holder: SIGTERM, and SIGKILL after SECS; with --max-age only one that has missed its beat",
+            "replace the holder: SIGTERM, and SIGKILL after SECS; with --max-age only if its heartbeat is missing",
         ),
-        (("--max-age",), "max_age", "SECS", _secs, "3 where the holder has not beaten for SECS"),
-        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (that is so without -w)"),
-        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (that is so without -s)"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if the holder has had no heartbeat for SECS"),
+        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (the default without -w)"),
+        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (the default)"),
         (("-s", "--shared"), "lock", None, "shared", "share with other -s holders, exclude the rest"),
         (("-o", "--close"), "private", None, None, "COMMAND alone counts: its children do not inherit the descriptor"),
         (
@@ -4081,7 +4081,7 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "hold until COMMAND has ended, even if it closes what it inherits (ssh, sudo: by itself)",
         ),
         (("-F", "--no-fork"), "no_fork", None, None, "no effect: hold always becomes COMMAND"),
-        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "status when another process holds (75)"),
+        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "exit status when another process holds (75)"),
         (("-m", "--mode"), "mode", "MODE", _mode, "mode of a FIFO that is created (0600)"),
         (("--any",), "any", None, None, "hold the first of several FIFOs that is free: at most N jobs at once"),
         (("--fd",), "fd", "N", _descriptor, "lock descriptor N of the calling shell, which it has open on FIFO"),
@@ -4091,7 +4091,7 @@ _SPECS: dict[str, tuple[Any, ...]] = {
     "check": (
         "0 if a process holds FIFO, 1 if none does, 2 if that cannot be told",
         ("[-v] [--max-age SECS] [--mine] FIFO...",),
-        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a beat for SECS"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a heartbeat for SECS"),
         (("--mine",), "mine", None, None, "0 only if the calling process itself holds"),
         _VERBOSE,
     ),
@@ -4102,11 +4102,11 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "[-t SECS] [--any] --up [-v] FIFO...",
             "[-t SECS] [--any] [--status] [-v] --pid PID...",
         ),
-        (("-t", "--timeout"), "timeout", "SECS", _secs, "124 if it takes longer"),
-        (("--any",), "any", None, None, "for the first of them; print its name"),
+        (("-t", "--timeout"), "timeout", "SECS", _secs, "end with 124 if it takes longer"),
+        (("--any",), "any", None, None, "wait for the first of them; print its name"),
         (("--up",), "up", None, None, "wait for a holder instead"),
-        (("--status",), "status", None, None, "end with the status that the holder ended with; 125 if not known"),
-        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has not beaten for SECS"),
+        (("--status",), "status", None, None, "end with the exit status of the holder; 125 if it is not known"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has had no heartbeat for SECS"),
         (("--pid",), "pid", None, None, "wait for processes, by number"),
         _VERBOSE,
     ),
@@ -4120,17 +4120,17 @@ _SPECS: dict[str, tuple[Any, ...]] = {
         ("[-s SIGNAL] [-k SECS] [-a] [-q|-v] FIFO",),
         (("-s", "--signal"), "signal", "SIGNAL", _signal_number, "by name or number (TERM)"),
         (("-k", "--kill-after"), "grace", "SECS", _secs, "wait until FIFO is free; SIGKILL after SECS"),
-        (("-a", "--all"), "all", None, None, "all holders, children included"),
+        (("-a", "--all"), "all", None, None, "signal all holders, children included"),
         _QUIET,
         _VERBOSE,
     ),
     "path": ("print the path of a name", ("@NAME",)),
 }
 _STATUSES = {
-    "hold": "COMMAND's own, or 75 held by another, 3 held without a beat (--max-age), 125 procalive failed, "
+    "hold": "COMMAND's own, or 75 held by another, 3 held without a heartbeat (--max-age), 125 procalive failed, "
     "126 COMMAND cannot be run, 127 not found",
-    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a beat",
-    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no beat, 124 time ran out; --status: the holder's own, or 125",
+    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a heartbeat",
+    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no heartbeat, 124 time ran out; --status: the holder's, or 125",
     "who": "0 somebody, 1 nobody, 2 cannot tell",
     "kill": "0 sent (-k: and gone), 1 nobody to signal, 2 cannot tell or not permitted, 124 still there",
     "path": "0, or 2: no name, or no place for names",
@@ -4143,7 +4143,7 @@ _EXAMPLES = {
     ),
     "check": (
         "procalive check @backup && echo running",
-        "procalive check --max-age 2h @backup            3 if it runs, but has not beaten for two hours",
+        "procalive check --max-age 2h @backup            3 if it has had no heartbeat for two hours",
         'procalive check --mine @x || exec procalive hold @x -- "$0" "$@"     the first line of a script',
     ),
     "wait": (
