@@ -210,6 +210,8 @@ def test_the_version_is_written_in_procalive_py_alone():
     version = re.compile(rf"(?<![\d.]){re.escape(procalive.__version__)}(?![\d.])")
     # Two tell of every version, and the program for Windows is a file that stands alone, too.
     own = {"procalive.py", "windows/procalive.py", "NEWS.md", "packaging/debian/changelog"}
+    own.add("procalive-stubs/__init__.pyi")  # a link to procalive.py
+    assert os.path.islink(os.path.join(ROOT, "procalive-stubs/__init__.pyi"))
     others = [name for name in listed.stdout.split() if name not in own and os.path.isfile(os.path.join(ROOT, name))]
     assert [name for name in others if version.search(text_of(name))] == []
     for name in ("procalive.py", "windows/procalive.py"):
