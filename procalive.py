@@ -1150,7 +1150,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
             blocker = _through_proc(held.holders[0])
         if time.monotonic() >= deadline:
             return None
-        conflict = None if asked else _self_conflict(path, Held(path).holders)
+        conflict = None if asked else _own_conflict(path)
         if conflict:
             raise conflict
         asked = True
@@ -1517,10 +1517,17 @@ def _open_files(process: str) -> list[str]:
         return []
 
 
+<<<<<<< HEAD
 def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process has open that has a name."""
     for pid in _processes():
         for process in _threads(pid) if threads else [pid]:
+=======
+def _named_files(threads: bool = False, pids: Iterable[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """(process, descriptor, its link) of whatever any process, or one of these, has open that has a name."""
+    for pid in _processes() if pids is None else pids:
+        for process in [pid, *_threads(pid)] if threads else [pid]:
+>>>>>>> refs/heads/tbats
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1540,14 +1547,21 @@ def _inode_behind(process: str, fd: str) -> _Inode | None:
     return _inode(found)
 
 
-def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterator[tuple[_Inode, _End]]:
+def _ends_of(
+    inodes: dict[_Inode, list[bytes]], threads: bool = False, pids: Iterable[str] | None = None
+) -> Iterator[tuple[_Inode, _End]]:
     """Every descriptor that a process has on one of the inodes, in one pass over /proc.
 
     inodes: with the kernel's own number of each, which is compared first: stat(2)
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
+<<<<<<< HEAD
     for process, fd, _ in _named_files(threads) if inodes else ():
+=======
+    seen = set()  # threads mostly share their descriptors
+    for process, fd, _ in _named_files(threads, pids) if inodes else ():
+>>>>>>> refs/heads/tbats
         try:
             end = _End(process, fd)
             inode = None if end.number and end.number not in numbers else _inode_behind(process, fd)
@@ -1588,7 +1602,7 @@ def _inode_of(path: Path) -> _Inode | None:
     return None if identity is None else identity[0]
 
 
-def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
+def _look(paths: Sequence[Path], threads: bool = False, pids: Iterable[str] | None = None) -> dict[Path, Any]:
     """look(), without following up what it did not find."""
     results: dict[Path, Any] = {path: _outcome(_identify, path) for path in paths}
     by_inode: dict[_Inode, list[Path]] = {}
@@ -1601,7 +1615,7 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
     seen = set()
-    for inode, end in _ends_of(numbers, threads):
+    for inode, end in _ends_of(numbers, threads, pids):
         known = inode, end.pid, end.fd, end.taker, end.reads
         if known not in seen:  # as mostly, threads share their descriptors
             seen.add(known)
@@ -1805,6 +1819,31 @@ def _own_ancestor(found: list[Holder], caller: int) -> int | None:
 def _self_conflict(path: Path, found: list[Holder], caller: int = 0) -> Held | None:
     pid = _own_ancestor(found, caller or posix.getpid())
     return None if pid is None else Held(path, found, f"held by your own ancestor {pid} ({process_name(pid)})")
+
+
+def _own_conflict(path: Path, caller: int = 0) -> Held | None:
+    """The same, looked up among the few that it can be: our ancestors, and the keepers.
+
+    Every waiter asks it, and a look at all processes would cost more than the hold.
+    """
+    caller = caller or posix.getpid()
+    ends = _look([path], pids=[str(caller), *map(str, _ancestors(caller)), *_keepers()])[path]
+    return None if isinstance(ends, Exception) else _self_conflict(path, ends.holders, caller)
+
+
+def _keepers() -> list[str]:
+    """The processes that have a keeper's title."""
+    found = []
+    for pid in _processes():
+        try:
+            if (
+                _read_proc(f"{pid}/comm") == b"procalive\n"
+                and _read_proc(f"{pid}/cmdline")[:15] == b"procalive\0keep\0"
+            ):
+                found.append(pid)
+        except OSError as error:
+            _pass_over(error)
+    return found
 
 
 # --- what the verbs are made of ----------------------------------------------
@@ -3407,7 +3446,7 @@ def _judge_conflict(conflict: Held, options: _Options) -> int | None:
 def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter | None] | int:
     """Wait in the queue, and have an attendant replace the holder or watch its beats, where that is wanted."""
     path = _fsdecode(conflict.path)
-    itself = _self_conflict(path, conflict.holders)
+    itself = _own_conflict(path)
     if itself:
         return _report_held(itself, options)
     waiter = _Waiter(path, options.shared, options.making_mode, _deadline(options.waits or None))
@@ -3722,7 +3761,7 @@ def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
     except _DeletedHeld as held:
         conflict = held
     conflict = conflict or Held(path)
-    itself = _self_conflict(path, conflict.holders, shell)
+    itself = _own_conflict(path, shell)
     if itself:
         _say(itself)
     if itself or not seconds:
