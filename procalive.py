@@ -1517,17 +1517,10 @@ def _open_files(process: str) -> list[str]:
         return []
 
 
-<<<<<<< HEAD
-def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
-    """(process, descriptor, its link) of whatever any process has open that has a name."""
-    for pid in _processes():
-        for process in _threads(pid) if threads else [pid]:
-=======
 def _named_files(threads: bool = False, pids: Iterable[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process, or one of these, has open that has a name."""
     for pid in _processes() if pids is None else pids:
-        for process in [pid, *_threads(pid)] if threads else [pid]:
->>>>>>> refs/heads/tbats
+        for process in _threads(pid) if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1556,12 +1549,7 @@ def _ends_of(
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
-<<<<<<< HEAD
-    for process, fd, _ in _named_files(threads) if inodes else ():
-=======
-    seen = set()  # threads mostly share their descriptors
     for process, fd, _ in _named_files(threads, pids) if inodes else ():
->>>>>>> refs/heads/tbats
         try:
             end = _End(process, fd)
             inode = None if end.number and end.number not in numbers else _inode_behind(process, fd)
