@@ -739,9 +739,11 @@ def _remote(path: Path) -> Refused:
 
 def _refuse_remote(path: Path) -> None:
     """Before a file is made: on another host none shall be left behind."""
-    root = ctypes.create_unicode_buffer(32768)
-    if _kernel.GetVolumePathNameW(_full(path), root, 32768) and _kernel.GetDriveTypeW(root) == _REMOTE_DRIVE:
-        raise _remote(path)
+    found = ctypes.create_unicode_buffer(32768)
+    if _kernel.GetVolumePathNameW(_full(path), found, 32768):
+        root = found.value.replace("\\\\?\\UNC\\", "\\\\").replace("\\\\?\\", "")  # as GetDriveType takes it
+        if _kernel.GetDriveTypeW(root) == _REMOTE_DRIVE:
+            raise _remote(path)
 
 
 def _watcher(path: Path) -> _Handle | None:
@@ -1561,12 +1563,11 @@ def _try_hold(path: Path, shared: bool, inherit: bool = False) -> _Claim | None:
     of our own, after which contenders wait at random, or their checks would keep
     each other out.
     """
-    began, pause = time.monotonic(), 0.0005
+    began, pause, looks = time.monotonic(), 0.0005, 0
     _refuse_remote(path)
     while True:
-        free = opened = _ticks()
-        if shared and _state(path) != _FREE:
-            free = 0
+        opened = _ticks()
+        free = opened if not shared or _state(path) == _FREE else 0
         share = _SHARE_READ | _SHARE_WRITE if shared else _SHARE_READ
         handle, code = _open(path, _HOLD, share, _OPEN_ALWAYS, inherit)
         if handle is not None:
@@ -1576,10 +1577,21 @@ def _try_hold(path: Path, shared: bool, inherit: bool = False) -> _Claim | None:
         state, tried = _state(path), time.monotonic() - began
         if state == _ALIVE and not (shared and _lets_in(path, tried)):
             return None
-        if tried > _TRY:
-            raise Obstructed(path, _obstructor(path))
+        if tried > _TRY * (looks + 1):
+            looks += 1
+            _refuse_obstructed(path, looks)
         time.sleep(pause * os.urandom(1)[0] / 256)
         pause = min(pause * 2, 0.016)
+
+
+def _refuse_obstructed(path: Path, looks: int) -> None:
+    """Raise where a program is seen that does not share F; or, if none is, at the tenth look.
+
+    On a machine that has much else to do, checks alone can refuse for that long.
+    """
+    pid = _obstructor(path)
+    if pid is not None or looks >= 10:
+        raise Obstructed(path, pid)
 
 
 def _claim(path: Path, handle: _Handle, shared: bool, opened: int, free: int) -> _Claim:

@@ -165,7 +165,6 @@ def processes_with(marker):
     return [pid for pid in found if int(pid) != os.getpid()]
 
 
-@pytest.mark.timeout(600)
 def test_a_wrapper_terminated_at_any_moment_leaves_f_free_and_no_frozen_job(windows):
     marker = f"marker-{os.getpid()}-storm"
     times = often(60, 200)

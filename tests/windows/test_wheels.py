@@ -62,7 +62,6 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.timeout(300)
 def test_the_wheel_installs_with_pip_and_makes_procalive_exe(windows, wheels):
     home = os.path.join(windows.directory, "Python")
     shutil.copytree(os.path.dirname(PYTHON), home)
@@ -72,7 +71,7 @@ def test_the_wheel_installs_with_pip_and_makes_procalive_exe(windows, wheels):
     pip = on_windows(next(path for path in sys.path if os.path.isdir(os.path.join(path, "pip"))))
     install = ["install", "--no-index", "--no-deps", "--no-compile", on_windows(wheels["win_amd64"])]
     ran = windows.start_program(os.path.join(home, "python.exe"), "-c", PIP, pip, *install)
-    status, output, errors = ran.result(200)
+    status, output, errors = ran.result(500)
     assert status == 0, output + errors
     program = os.path.join(home, "Scripts", "procalive.exe")
     assert os.path.exists(program)
@@ -81,7 +80,7 @@ def test_the_wheel_installs_with_pip_and_makes_procalive_exe(windows, wheels):
 
 def check_installed(windows, program):
     def run(*args):
-        return windows.start_program(program, *args).result(60)
+        return windows.start_program(program, *args).result()
 
     assert run("--version")[:2] == (0, f"procalive {version()}")
     holding = windows.start_program(program, "hold", "a.lock", "--", *windows.job("print('up', flush=True); input()"))
