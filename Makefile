@@ -8,6 +8,8 @@ PYTHON ?= python3
 export DESTDIR PREFIX
 root = "$$DESTDIR$$PREFIX"
 lib = share/procalive
+# Where fish looks without XDG_DATA_DIRS: below /usr/local it does not.
+fish = $(if $(filter /usr/local,$(PREFIX)),"$$DESTDIR"/etc/fish/completions,$(root)/share/fish/vendor_completions.d)
 pages = $(wildcard man/*.[1-9])
 commands = $(wildcard bin/*)
 modules = $(wildcard $(foreach name,procalivectl procalivefleet,$(name)/*.py $(name)/*/*.yml $(name)/*/*.json))
@@ -26,9 +28,11 @@ install:
 	install -m 755 shell/examples/* $(root)/$(lib)/examples/
 	install -m 644 shell/cron/* $(root)/$(lib)/cron/
 	install -m 644 shell/systemd/* $(root)/$(lib)/systemd/
-	install -D -m 644 shell/completions/procalive.bash-completion $(root)/share/bash-completion/completions/procalive
-	install -D -m 644 shell/completions/_procalive $(root)/share/zsh/site-functions/_procalive
-	install -D -m 644 shell/completions/procalive.fish $(root)/share/fish/vendor_completions.d/procalive.fish
+	for name in procalive procalivectl; do \
+	    install -D -m 644 shell/completions/$$name.bash-completion $(root)/share/bash-completion/completions/$$name && \
+	    install -D -m 644 shell/completions/_$$name $(root)/share/zsh/site-functions/_$$name && \
+	    install -D -m 644 shell/completions/$$name.fish $(fish)/$$name.fish || exit; \
+	done
 	for page in $(pages); do \
 	    install -D -m 644 $$page $(root)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
@@ -37,9 +41,10 @@ install:
 
 uninstall:
 	for command in $(commands); do rm -f $(root)/$$command; done
-	rm -f $(root)/share/bash-completion/completions/procalive $(root)/share/zsh/site-functions/_procalive
-	rm -f $(root)/share/fish/vendor_completions.d/procalive.fish
-	rm -rf $(root)/$(lib)
+	for name in procalive procalivectl; do \
+	    rm -f $(root)/share/bash-completion/completions/$$name $(root)/share/zsh/site-functions/_$$name $(fish)/$$name.fish; \
+	done
+	rm -rf $(root)/$(lib) $(root)/lib/procalivectl # the latter: the console's libraries, if they were asked for
 	for page in $(pages); do rm -f $(root)/share/man/man$${page##*.}/$${page##*/}; done
 
 check:

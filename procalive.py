@@ -62,10 +62,12 @@ if TYPE_CHECKING:
 
     _Inode = tuple[int, int]  # device, inode number
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+    Paths = Iterable[Path]
     Target = Union[Path, int]
 else:  # strings, which typing.get_type_hints() evaluates for who asks it
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
+    Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
     Target = Path + " | int"
 
 __all__ = [
@@ -128,7 +130,6 @@ _WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXE
 # Holders get odd numbers and write ends even ones, so that a holder link that
 # names a number which was used again never leads to a write end.
 _FIRST_READ_END, _FIRST_WRITE_END = 701, 700
-
 
 # --- errors ------------------------------------------------------------------
 
@@ -427,7 +428,7 @@ def _resolve(path: Path, make: bool = False) -> Path:
     home = _names_home(given)
     directory = _names_below(home)
     if make:
-        _make_names_directory(home, directory)
+        _make_names_directory(home, directory, given)
     _refuse_directory(directory, given)
     full = f"{directory}/{name}.fifo"
     return full if isinstance(path, str) else _fsencode(full)
@@ -475,7 +476,7 @@ def _names_below(home: str) -> str:
     return home + ("/procalive" if posix.geteuid() == 0 else "/.local/state/procalive")
 
 
-def _make_names_directory(home: str, directory: str) -> None:
+def _make_names_directory(home: str, directory: str, given: str) -> None:
     """Make what is missing below home, which itself must exist."""
     mode = 0o755 if posix.geteuid() == 0 else 0o700
     made = home
@@ -487,7 +488,7 @@ def _make_names_directory(home: str, directory: str) -> None:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _no_place("@", f"{escape(made)} cannot be made ({error.strerror})") from None
+            raise _no_place(given, f"{escape(made)} cannot be made ({error.strerror})") from None
 
 
 def _refuse_directory(directory: str, given: str) -> None:
@@ -866,7 +867,7 @@ def _make_fifo(path: Path, mode: int) -> None:
 
 
 def _why_not_made(path: Path, error: OSError) -> str:
-    directory = _directory_of(path)
+    directory = _directory_of(path).rstrip(b"/") or b"/"
     if error.errno == errno.ENOENT:
         return "no such directory"
     if error.errno in (errno.EPERM, errno.EOPNOTSUPP):
@@ -930,7 +931,7 @@ def _prepare(path: Path, mode: int | None) -> None:
         return
 
 
-def refuse_planted(path: Path, found: os.stat_result) -> None:
+def refuse_planted(path: Path, found: posix.stat_result) -> None:
     """Raise Refused of a stranger's FIFO in a directory where anybody may create files.
 
     In /tmp anybody can put a FIFO in place, keep it open and block the job.
@@ -975,22 +976,42 @@ def _reads_now(path: Path, unknown: bool) -> bool:
         return unknown
 
 
-def _open_read_end(path: Path) -> int | None:
+def _open_read_end(path: Path, ends: list[int]) -> int | None:
+    """The descriptor, also put into `ends`; None if the FIFO was unlinked since it was seen.
+
+    Opened and put there by one call of C: between a call and the assignment of what it
+    returns, a signal handler that raises would leave a read end that nobody knows of.
+    """
     try:
-        return posix.open(path, _READ_END)
+        ends.extend(map(posix.open, (path,), (_READ_END,)))
     except FileNotFoundError:
-        return None  # unlinked since it was seen
+        return None
+    return ends[-1]
 
 
-def _try_hold(path: Path, shared: bool, mode: int) -> int | None:
-    """One attempt: the locked read end, or None while another process holds."""
-    fd = _contend(path, shared, mode)
+def _let_go(path: Path, ends: list[int]) -> None:
+    """Close the read ends, and leave no link to them."""
+    while ends:
+        fd = ends.pop()
+        try:
+            _unpublish(path, fd)
+        finally:
+            posix.close(fd)
+
+
+def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None) -> int | None:
+    """One attempt: the locked read end, or None while another process holds.
+
+    ends: where it is put too, for who may be interrupted.
+    """
+    ends = [] if ends is None else ends
+    fd = _contend(path, shared, mode, ends)
     if fd is None and _is_about_to_let_go(path):
-        fd = _contend(path, shared, mode)
+        fd = _contend(path, shared, mode, ends)
     return fd
 
 
-def _contend(path: Path, shared: bool, mode: int) -> int | None:
+def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None:
     """As _try_hold().
 
     An exclusive contender opens the read end only where the probe said dead:
@@ -1001,7 +1022,7 @@ def _contend(path: Path, shared: bool, mode: int) -> int | None:
         _prepare(path, mode)
         if not shared and _reads_now(path, unknown=False):
             return None
-        fd = _open_read_end(path)
+        fd = _open_read_end(path, ends)
         if fd is None:
             continue
         try:
@@ -1010,9 +1031,9 @@ def _contend(path: Path, shared: bool, mode: int) -> int | None:
             if locked and _leads_to(path, found):
                 return fd
         except BaseException:
-            posix.close(fd)
+            posix.close(ends.pop())
             raise
-        posix.close(fd)
+        posix.close(ends.pop())
         if locked:
             continue  # unlinked or replaced: what we locked is nobody's FIFO
         if _reads_now(path, unknown=True):
@@ -1096,8 +1117,8 @@ class _Rules:
         return True
 
 
-def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _Rules) -> int | None:
-    """The locked read end, or None if another process held until the deadline.
+def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _Rules, ends: list[int]) -> int | None:
+    """The locked read end, also put into `ends`, or None if another process held until the deadline.
 
     Not in the order of coming: that takes a process of its own; see the queue below.
     """
@@ -1105,7 +1126,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
     while True:
         blocker: Path = path
         try:
-            fd = _try_hold(path, shared, mode)
+            fd = _try_hold(path, shared, mode, ends)
             if fd is not None:
                 return fd
             if (rules.replace is not None or rules.max_age is not None) and rules.apply(path):
@@ -1166,10 +1187,10 @@ def _others_wait(path: Path) -> bool:
         posix.close(fd)
 
 
-def _beat(fd: int) -> None:
+def _beat(fifo: int | Path) -> None:
     """Touch the FIFO: `check --max-age` counts from here."""
     try:
-        posix.utime(fd)
+        posix.utime(fifo)
     except OSError:
         pass  # neither owner nor allowed to write: another can beat, the hold is good
 
@@ -1454,12 +1475,12 @@ def _processes() -> list[str]:
 
 
 def _threads(pid: str) -> list[str]:
-    """The further threads of a process: they can have descriptors of their own, or outlive the first."""
+    """A process and its further threads: they can have descriptors of their own, or outlive the first."""
     try:
-        return [f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid]
+        return [pid, *(f"{pid}/task/{thread}" for thread in posix.listdir(f"/proc/{pid}/task") if thread != pid)]
     except OSError as error:
         _pass_over(error)
-        return []
+        return [pid]
 
 
 def _pass_over(error: Exception) -> None:
@@ -1562,8 +1583,12 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
         if identity is not None:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
+    seen = set()
     for inode, end in _ends_of(numbers, threads):
-        _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
+        known = inode, end.pid, end.fd, end.taker, end.reads
+        if known not in seen:  # as mostly, threads share their descriptors
+            seen.add(known)
+            _add_end([results[path] for path in by_inode[inode]], by_inode[inode], inode, end)
     return results
 
 
@@ -1671,7 +1696,7 @@ def deleted_holders(path: Path) -> list[Holder]:
     except (OSError, ProcaliveError):
         return []
     parent, name = _directory_of(full), b"/" + full.rpartition(b"/")[2] + b" (deleted)"
-    real = _real_directory(parent).rstrip(b"/") + name
+    real = _real_directory(parent, path).rstrip(b"/") + name
     found = []
     for process, fd, link in _named_files():
         if link.endswith(name):
@@ -1681,9 +1706,13 @@ def deleted_holders(path: Path) -> list[Holder]:
     return mains(found)
 
 
-def _real_directory(directory: bytes) -> bytes:
+def _real_directory(directory: bytes, path: Path) -> bytes:
     """The directory as the kernel names it, behind every link."""
-    fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    try:
+        fd = posix.open(directory, posix.O_PATH | posix.O_CLOEXEC)
+    except OSError as error:
+        error.filename = posix.fspath(path)
+        raise
     try:
         return posix.readlink(f"/proc/self/fd/{fd}".encode())
     except OSError:
@@ -1730,24 +1759,26 @@ def _ancestors(pid: int) -> list[int]:
     return found
 
 
-def _own_ancestor(found: list[Holder]) -> int | None:
+def _own_ancestor(found: list[Holder], caller: int) -> int | None:
     """The living ancestor that holds and cannot let go before we have ended, or None.
 
     It has the lock by a descriptor that is not close-on-exec (a module that can
     release has it otherwise), or a keeper keeps it.  Whoever means to run after
     its own job detaches first (setsid -f).
     """
-    above = _ancestors(posix.getpid())
+    above = _ancestors(caller)
+    if caller != posix.getpid():
+        above.append(caller)  # the shell whose guard we serve
     for holder in found:
         if holder.lock and holder.inheritable and holder.pid in above:
             return holder.pid
-        if holder.lock and holder.keeps in (posix.getpid(), *above):
+        if holder.lock and holder.keeps in (caller, *above):
             return holder.keeps
     return None
 
 
-def _self_conflict(path: Path, found: list[Holder]) -> Held | None:
-    pid = _own_ancestor(found)
+def _self_conflict(path: Path, found: list[Holder], caller: int = 0) -> Held | None:
+    pid = _own_ancestor(found, caller or posix.getpid())
     return None if pid is None else Held(path, found, f"held by your own ancestor {pid} ({process_name(pid)})")
 
 
@@ -1989,6 +2020,7 @@ class _Generation:
         self.path, self.all, self.watch = path, all, watch
         self.seen = holders(path)
         self.takers = {holder.taker for holder in self.seen if holder.taker}
+        self.locked = any(holder.lock for holder in self.seen)
         self.pids = {holder.pid for holder in self.seen}
         hidden = _hidden_owner(path, self.seen)
         if hidden:
@@ -2009,6 +2041,8 @@ class _Generation:
         self.pids |= {holder.pid for holder in self.seen if holder.taker}
 
     def _belongs(self, holder: Holder) -> bool:
+        if holder.lock != self.locked:
+            return False  # a plain reader beside holders is no heir of theirs
         return holder.taker in self.takers if holder.taker else holder.pid in self.pids
 
     def signal(self, sig: int, resume: bool, spared: Iterable[int] = ()) -> list[int]:
@@ -2055,19 +2089,19 @@ class _Generation:
         sent = self.signal(sig, resume=True)
         while not self._over(deadline):
             if time.monotonic() >= deadline:
-                return sent + self._kill_all(_deadline(max(grace, 1.0)))
+                return sent + self._kill_all(max(grace, 1.0))
             sent += self._signal_rest(sig, sent)
         return sent
 
-    def _kill_all(self, deadline: float) -> list[int]:
-        killed: list[int] = []
-        while True:
-            killed += self._signal_rest(signal.SIGKILL, killed)
-            if self._over(deadline):
-                return killed
+    def _kill_all(self, patience: float) -> list[int]:
+        killed = self._signal_rest(signal.SIGKILL, [])
+        deadline = _deadline(patience)  # from now on: the look itself can take long
+        while not self._over(deadline):
             if time.monotonic() >= deadline:
                 after = " after SIGKILL" if killed else ""
                 raise TimedOut(self.path, f"still {Held(self.path).text}{after}")
+            killed += self._signal_rest(signal.SIGKILL, killed)
+        return killed
 
     def _signal_rest(self, sig: int, spared: list[int]) -> list[int]:
         self.look_again()
@@ -2358,9 +2392,10 @@ class _Waiter:
             raise Refused(self.path, _WAIT_NEEDS_WRITE) from None
 
     def _take_free(self) -> int | None:
-        if self.turn_only:
-            return 0
         try:
+            if self.turn_only:
+                _prepare(self.path, self.mode)
+                return 0
             fd = _try_hold(self.path, self.shared, self.mode)
         except _DeletedHeld as held:
             self._interruptions.sleep(_wait_gone, _through_proc(held.holders[0]), _INF)
@@ -2423,7 +2458,7 @@ class _Waiter:
         """With the lock on the write end: open the read end, and move the lock there."""
         _prepare(self.path, self.mode)
         posix.close(self._fillers.pop(0))
-        fd = _open_read_end(self.path)
+        fd = _open_read_end(self.path, [])
         if fd is None:
             return None
         try:
@@ -2526,22 +2561,14 @@ class Hold:
         """Let go, by closing: never LOCK_UN, which would leave a reader unlocked."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            try:
-                _unpublish(self.path, fd)
-            finally:
-                posix.close(fd)
+            _let_go(self.path, [fd])
 
 
 def _held_by_us(path: Path, fd: int) -> Hold:
-    """What every hold of the module ends with; an exception in between lets go."""
-    held = Hold(path, fd)
-    try:
-        _beat(fd)
-        _publish(path, posix.getpid(), fd)
-    except BaseException:
-        held.release()
-        raise
-    return held
+    """What every hold of the module ends with."""
+    _beat(fd)
+    _publish(path, posix.getpid(), fd)
+    return Hold(path, fd)
 
 
 def hold(
@@ -2575,13 +2602,18 @@ def hold(
     for limit in (replace, max_age):
         _refuse_nan(limit)
     path = _resolve(path, make=True)
-    fd = _hold_within(path, shared, mode, deadline, _Rules(replace, max_age, next))
-    if fd is None:
-        raise Held(path)
-    return _held_by_us(path, fd)
+    ends: list[int] = []
+    try:
+        fd = _hold_within(path, shared, mode, deadline, _Rules(replace, max_age, next), ends)
+        if fd is None:
+            raise Held(path)
+        return _held_by_us(path, fd)
+    except BaseException:
+        _let_go(path, ends)
+        raise
 
 
-def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
+def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False, mode: int = 0o600) -> Hold:
     """Hold the first of the FIFOs that is free: at most N jobs at once on N FIFOs.
 
     The Hold's `path` says which.  timeout, shared, mode: as for hold().  FIFOs that
@@ -2591,12 +2623,18 @@ def hold_any(paths: Iterable[Path], *, timeout: float | None = 0.0, shared: bool
     """
     deadline = _deadline(timeout)
     choice = _Choice([_resolve(path, make=True) for path in paths], shared, mode)
-    taken = choice.try_all()
-    while taken is None:
-        if time.monotonic() >= deadline:
-            raise Held(choice.paths[0])
-        taken = choice.wait(deadline)
-    return _held_by_us(*taken)
+    try:
+        taken = choice.try_all()
+        while taken is None:
+            if time.monotonic() >= deadline:
+                raise choice.conflict(choice.paths[0])
+            taken = choice.wait(deadline)
+        return _held_by_us(*taken)
+    except BaseException:
+        for path in choice.paths if choice.ends else ():
+            _unpublish(path, choice.ends[-1])
+        _let_go(choice.paths[0], choice.ends)
+        raise
 
 
 class _Choice:
@@ -2607,15 +2645,18 @@ class _Choice:
             raise ValueError("no FIFO is named")
         self.paths, self.shared, self.mode = paths, shared, mode
         self.errors: dict[Path, Exception] = {}
+        self.deleted: dict[Path, _DeletedHeld] = {}
+        self.ends: list[int] = []  # the read end that was taken
 
     def try_all(self) -> tuple[Path, int] | None:
         """(path, locked read end) of the first that is free; None where all that can be held are."""
         self._refuse_twins()
-        self.errors = {}
+        self.errors, self.deleted = {}, {}
         for path in self.paths:
             try:
-                fd = _try_hold(path, self.shared, self.mode)
-            except _DeletedHeld:
+                fd = _try_hold(path, self.shared, self.mode, self.ends)
+            except _DeletedHeld as held:
+                self.deleted[path] = held
                 continue
             except (ProcaliveError, OSError) as error:
                 self.errors[path] = error
@@ -2625,6 +2666,14 @@ class _Choice:
         if len(self.errors) == len(self.paths):
             raise next(iter(self.errors.values()))
         return None
+
+    def conflict(self, path: Path) -> Held:
+        """Who holds this one of them."""
+        return self.deleted.get(path) or Held(path)
+
+    def _awaited(self, path: Path) -> Path:
+        """By what name its end can be waited for."""
+        return _through_proc(self.deleted[path].holders[0]) if path in self.deleted else path
 
     def _refuse_twins(self) -> None:
         """One FIFO named twice would count as two."""
@@ -2640,7 +2689,7 @@ class _Choice:
         """Sleep until one of them is free and take it; None at the deadline."""
         with Watch() as watch:
             for path in self.paths:
-                if path not in self.errors and watch.add(path) is None:
+                if path not in self.errors and watch.add(self._awaited(path)) is None:
                     return self.try_all()
             while time.monotonic() < deadline:
                 for gone in watch.next(deadline if due is None else min(deadline, due(watch))):
@@ -3396,7 +3445,7 @@ def _report_all_held(choice: _Choice, options: _Options) -> int:
             _say(f"{escape(path)}: {Held(path).text}, but no beat for {duration(problem.age)}")
             return _STALE
     for path in held:
-        _report_held(Held(path), options)
+        _report_held(choice.conflict(path), options)
     return options.conflict
 
 
@@ -3553,27 +3602,68 @@ def _flock_within(fd: int, path: str, options: _Options) -> Held | None:
 
 
 def _cmd_turn(words: list[str]) -> int:
-    """For the guard of the shell library: wait in the queue on behalf of the shell.
+    """For the guard of the shell library, which is PID and is to open FIFO as descriptor N.
 
-    Prints 0 when the FIFO is free and this is its turn, 75 when the time ran out;
-    then keeps its place until the shell has opened the read end, for a second at most.
+    _turn -w SECS --fd N FIFO PID: makes the FIFO if missing, waits in the queue, and prints
+    0 when it is free and this is its turn, 75 when the time ran out or an ancestor holds.
+    Then it keeps its place until the shell has opened the read end, for a second at most.
     """
-    options, operands = _parse("hold", words)
-    path = _fsdecode(_resolve(operands[0]))
+    options, (name, pid) = _parse("hold", words)
+    path = _fsdecode(_resolve(name, make=True))
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
     fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
-    waiter = _Waiter(path, False, 0o600, _deadline(options.waits or None))
-    waiter.turn_only = True
-    turn = waiter.hold()
+    turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
-    _print("75" if turn is None else "0")
-    posix.close(1)
-    if turn is not None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 1)
-        posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)  # returns when a reader comes
+    if turn is not None and options.fd is not None:
+        _beat(path)
+        _publish(path, int(pid), options.fd)  # it is true from the shell's open(2) on
+    answer = b"75" if turn is None else b"0"
+    if turn is None or turn._line < 0:
+        _print(answer)
+    else:
+        _answer_and_stay(answer, path, turn._line)
     return _YES
+
+
+def _answer_and_stay(answer: bytes, path: str, line: int) -> None:
+    """Print the answer, and return when the FIFO has got a reader, who may have gone by then; in a second at most."""
+    deaths = select.epoll()
+    deaths.register(line, select.EPOLLOUT | select.EPOLLET)
+    deaths.poll(0)
+    _start_thread(_exit_when_read, path)
+    _print(answer)
+    posix.close(1)
+    deaths.poll(1)
+
+
+def _exit_when_read(path: str) -> None:
+    try:
+        posix.open(path, _WRITE_END & ~posix.O_NONBLOCK)
+        posix._exit(_YES)
+    except OSError:
+        pass  # replaced meanwhile
+
+
+def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
+    """Who has the turn, when the FIFO is free, made if it was missing, and fit to be held; else None."""
+    _let_go_of([path])
+    waiter = _Waiter(path, False, 0o600, _deadline(seconds))
+    waiter.turn_only = True
+    conflict: Held | None = None
+    try:
+        _prepare(path, 0o600)
+        if _probe(path) is None:
+            return waiter
+    except _DeletedHeld as held:
+        conflict = held
+    conflict = conflict or Held(path)
+    itself = _self_conflict(path, conflict.holders, shell)
+    if itself:
+        _say(itself)
+    if itself or not seconds:
+        return None
+    return None if waiter.hold() is None else waiter
 
 
 # check

@@ -38,19 +38,39 @@ def _open_standard_streams() -> None:
 
 
 def _install_command() -> str:
-    """For this interpreter, and the way in which procalive was installed."""
-    return shlex.join([sys.executable or "python3", "-m", "pip", "install", *_what_to_install()])
+    """For the way in which procalive was installed, and as one line to paste."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    checkout = os.path.exists(os.path.join(package, "pyproject.toml"))
+    pip = shlex.join([sys.executable or "python3", "-m", "pip", "install"])
+    if checkout and sys.prefix != sys.base_prefix:
+        return f"{pip} {shlex.quote(f'{package}[ctl]')}"
+    if checkout:
+        return _environment(package)
+    if os.path.exists(os.path.join(package, "procalive.sh")):  # make install
+        return _environment(os.path.dirname(os.path.dirname(package)))
+    return f"{pip} 'procalive[ctl]'"
 
 
-def _what_to_install() -> list[str]:
-    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if os.path.exists(os.path.join(top, "pyproject.toml")):  # a checkout
-        return [f"{top}[ctl]"]
-    if os.path.exists(os.path.join(top, "procalive.sh")):
-        # make install: pip knows of no procalive, and may not touch a distribution's
-        # Python.  Here they are found, and go with make uninstall.
-        return ["--upgrade", "--target", top, *LIBRARIES]
-    return ["procalive[ctl]"]
+def _environment(top: str) -> str:
+    """A virtual environment, for pip may not touch a distribution's Python (PEP 668); bin/procalivectl finds it."""
+    place = os.path.join(top, "lib", "procalivectl")
+    steps = [
+        shlex.join([sys.executable or "python3", "-m", "venv", "--clear", place]),
+        shlex.join([os.path.join(place, "bin", "pip"), "install", *LIBRARIES]),
+    ]
+    if not _has_ensurepip():
+        steps.insert(0, "apt-get install -y python3-venv")
+    command = " && ".join(steps)
+    return command if os.access(top, os.W_OK) else f"sudo sh -c {shlex.quote(command)}"
+
+
+def _has_ensurepip() -> bool:
+    """Debian has it in a package of its own."""
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

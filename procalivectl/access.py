@@ -35,7 +35,7 @@ def grants(path: str, found: os.stat_result) -> Iterator[tuple[str, int]]:
     """(who, permission bits): the owner first, everybody last."""
     mode = stat.S_IMODE(found.st_mode)
     # The mode does not bind root.
-    yield procalive._user_name(found.st_uid), mode >> 6 & 7 if found.st_uid else 7
+    yield procalive.user_name(found.st_uid), mode >> 6 & 7 if found.st_uid else 7
     entries = _acl(path)
     if entries:
         yield from _acl_grants(entries, found.st_gid)
@@ -49,7 +49,7 @@ def _acl_grants(entries: list[tuple[int, int, int]], owning_group: int) -> Itera
     mask = next((permissions for tag, permissions, _ in entries if tag == _MASK), 7)
     for tag, permissions, number in entries:
         if tag == _USER:
-            yield f"{procalive._user_name(number)} (ACL)", permissions & mask
+            yield f"{procalive.user_name(number)} (ACL)", permissions & mask
         elif tag == _GROUP:
             yield f"group {_group_name(number)} (ACL)", permissions & mask
         elif tag == _OWNING_GROUP and permissions & mask:

@@ -25,7 +25,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
-        self._watch: procalive._Watch | None = None
+        self._watch: procalive.Watch | None = None
         self._watched: dict[str, survey.Inode | None] = {}
         self._names: set[str] = set()  # of the FIFOs shown
         self._directories: set[str] = set()
@@ -42,7 +42,7 @@ class Changes:
     def follow(self, fifos: Sequence[survey.Fifo], directories: set[str]) -> None:
         """Listen for changes of these."""
         self._names = {os.path.basename(fifo.path) for fifo in fifos}
-        held = {fifo.path: fifo.inode for fifo in fifos if fifo.ours and fifo.state in survey.ALIVE}
+        held = {fifo.path: fifo.inode for fifo in fifos if fifo.ours and fifo.alive}
         if any(self._watched.get(path, inode) != inode for path, inode in held.items()):
             self._forget()  # replaced by another FIFO of that name
         for path, inode in held.items():
@@ -59,10 +59,10 @@ class Changes:
 
     def _add(self, path: str, inode: survey.Inode | None) -> None:
         if self._watch is None:
-            self._watch = procalive._Watch()
-            asyncio.get_running_loop().add_reader(self._watch._epoll.fileno(), self._died)
+            self._watch = procalive.Watch()
+            asyncio.get_running_loop().add_reader(self._watch.fileno(), self._died)
         try:
-            procalive._raise_descriptor_limit(len(self._watched) + 64)
+            procalive.raise_descriptor_limit(len(self._watched) + 64)
             if self._watch.add(path) is None:
                 self._news.set()  # it died since the look
             else:
@@ -77,8 +77,8 @@ class Changes:
 
     def _forget(self) -> None:
         if self._watch is not None:
-            asyncio.get_running_loop().remove_reader(self._watch._epoll.fileno())
-            self._watch.__exit__()
+            asyncio.get_running_loop().remove_reader(self._watch.fileno())
+            self._watch.close()
         self._watch = None
         self._watched = {}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
 
 import procalive
 from procalivectl import survey, words
@@ -20,19 +21,44 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SORTABLE = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "WATCHERS", "COMMAND")
+_STATES = ("trouble", *survey.STATES)
+_EPILOG = "procalivectl(1) is the manual."
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as a program ends that does not catch it
 
 
 def _seconds(text: str) -> float:
     try:
-        return procalive._seconds(text)
+        return procalive.seconds(text)
     except ValueError:
         raise typer.BadParameter(f"{words.show(text)}: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)") from None
 
 
+def _column(text: str) -> str:
+    column = text.upper().replace("-", " ")
+    if column not in _SORTABLE:
+        raise typer.BadParameter(f"{words.show(text)}: not a column ({', '.join(map(_spelled, _SORTABLE))})")
+    return column
+
+
+def _state(text: str) -> str:
+    state = text.lower().replace("-", " ")
+    if state not in _STATES:
+        raise typer.BadParameter(f"{words.show(text)}: not a state ({', '.join(map(_spelled, _STATES))})")
+    return state
+
+
+def _spelled(word: str) -> str:
+    """As one types it: no blanks."""
+    return word.lower().replace(" ", "-")
+
+
 def _complete_fifo(incomplete: str) -> Iterator[str]:
-    """FIFOs and directories: what the verbs take.  Holder links are neither."""
+    """FIFOs, directories and @NAMEs: what the verbs take.  Holder links are none of these."""
+    if incomplete.startswith("@"):
+        yield from (name for name in _names() if name.startswith(incomplete))
+        return
     start = os.path.basename(incomplete)
     prefix = incomplete[: len(incomplete) - len(start)]
     try:
@@ -49,6 +75,17 @@ def _complete_fifo(incomplete: str) -> Iterator[str]:
             yield path
 
 
+def _names() -> list[str]:
+    """This user's @NAMEs."""
+    directory = words.names_directory()
+    try:
+        found = sorted(os.listdir(directory)) if directory else []
+    except OSError:
+        return []
+    names = (words.name_of(os.path.join(directory or "", base)) for base in found)
+    return [name for name in names if name]
+
+
 def _is_fifo(path: str) -> bool:
     try:
         return stat.S_ISFIFO(os.lstat(path).st_mode)
@@ -56,20 +93,33 @@ def _is_fifo(path: str) -> bool:
         return False
 
 
-Paths = Annotated[
-    Optional[list[str]],
-    typer.Argument(
-        metavar="PATH",
-        help="FIFOs, and directories searched two levels deep (/run, /run/lock, /run/user/UID)",
-        autocompletion=_complete_fifo,
-    ),
-]
-Fifos = Annotated[list[str], typer.Argument(metavar="FIFO", autocompletion=_complete_fifo)]
+class _Verb(TyperCommand):
+    """Its usage as the manual has it: Typer's own names Python's types, and differs between releases."""
+
+    def collect_usage_pieces(self, _ctx: Any) -> list[str]:
+        names = [(param.metavar, param.required) for param in self.params if param.param_type_name == "argument"]
+        return ["[OPTIONS]", *(f"{name}..." if required else f"[{name}]..." for name, required in names)]
+
+
+# Hidden from the list below the usage, where they would have a Python type.
+Paths = Annotated[Optional[list[str]], typer.Argument(metavar="PATH", hidden=True, autocompletion=_complete_fifo)]
+Fifos = Annotated[list[str], typer.Argument(metavar="FIFO", hidden=True, autocompletion=_complete_fifo)]
 All = Annotated[bool, typer.Option("--all", help="every FIFO, not only procalive's")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 MaxAge = Annotated[
     Optional[float],
-    typer.Option(metavar="SECS", parser=_seconds, help="stale if the last beat is older (90, 5m, 2h, 1d)"),
+    typer.Option(metavar="SECS", parser=_seconds, help='"no beat" if the last one is older (90, 5m, 2h, 1d)'),
+]
+
+
+States = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--state", metavar="STATE", parser=_state, help="only FIFOs in this state, or in any trouble; may be repeated"
+    ),
+]
+Sort = Annotated[
+    str, typer.Option("--sort", metavar="COLUMN", parser=_column, help=f"by {', '.join(map(_spelled, _SORTABLE))}")
 ]
 
 
@@ -86,17 +136,33 @@ def _main(
         raise typer.Exit(2)
 
 
-@app.command()
-def ls(paths: Paths = None, as_json: Json = False, all: All = False, max_age: MaxAge = None) -> int:
-    """List FIFOs: state, holder, how long, last beat."""
+@app.command(cls=_Verb, epilog=_EPILOG)
+def ls(
+    paths: Paths = None,
+    as_json: Json = False,
+    all: All = False,
+    max_age: MaxAge = None,
+    state: States = None,
+    sort: Sort = "fifo",
+) -> int:
+    """List FIFOs: state, holder, how long, last beat.
+
+    PATH is a FIFO, an @NAME, or a directory that is searched two levels deep;
+    by default /run, /run/lock, /run/user/UID and where your own @NAMEs lie.
+
+    Exit status: 0 all well, 1 trouble shown, 2 a PATH cannot be told.
+    """
     from procalivectl import ls as listing
 
-    return listing.run(survey.Survey(paths or (), all=all, max_age=max_age), as_json)
+    return listing.run(survey.Survey(paths or (), all=all, max_age=max_age), as_json, state or (), sort)
 
 
-@app.command()
+@app.command(cls=_Verb, epilog=_EPILOG)
 def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
-    """Show the same live, full screen; signal a holder."""
+    """Show the same live, full screen; signal a holder.
+
+    PATH is as for ls. Press ? for the keys.
+    """
     if not all_terminals() or os.environ.get("TERM", "dumb") == "dumb":
         words.say("top needs a terminal, on standard error too; use procalivectl ls")
         return 2
@@ -105,18 +171,22 @@ def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
     return live.run(survey.Survey(paths or (), all=all, max_age=max_age))
 
 
-@app.command()
+@app.command(cls=_Verb, epilog=_EPILOG)
 def doctor(fifos: Fifos, as_json: Json = False) -> int:
-    """Say what is wrong with a FIFO and what to do: 0 nothing, 1 findings, 2 cannot tell."""
+    """Say what is wrong with a FIFO, and what to do.
+
+    Exit status: 0 nothing (though there may be notes), 1 a warning or worse, 2 cannot tell.
+    """
     from procalivectl import doctor as surgery
 
     return surgery.run(fifos, as_json)
 
 
-@app.command()
+@app.command(cls=_Verb, epilog=_EPILOG)
 def export(
     paths: Paths = None,
     all: All = False,
+    max_age: MaxAge = None,
     textfile: Annotated[
         Optional[str],
         typer.Option(metavar="FILE", help="write FILE, atomically, for node_exporter's textfile collector"),
@@ -125,10 +195,13 @@ def export(
         Optional[str], typer.Option(metavar="[HOST:]PORT", help="serve Prometheus; HOST is 127.0.0.1 unless named")
     ] = None,
 ) -> int:
-    """Print metrics for Prometheus, or write or serve them."""
+    """Print metrics for Prometheus, or write or serve them.
+
+    PATH is as for ls; name those that should be held: a missing one counts as 0.
+    """
     from procalivectl import export as exporting
 
-    return exporting.run(survey.Survey(paths or (), all=all), textfile, listen)
+    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen)
 
 
 def all_terminals() -> bool:
@@ -138,6 +211,7 @@ def all_terminals() -> bool:
 
 def main(argv: Optional[list[str]] = None) -> int:
     """The exit status.  Every failure is one line, never a traceback."""
+    words.call_yourself_procalivectl()
     try:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):

@@ -19,13 +19,18 @@ from prometheus_client.core import GaugeMetricFamily
 
 from procalivectl import survey, words
 
+_TROUBLE = "procalive_trouble"
 _HELP = {
     "procalive_alive": "1 if a process holds the FIFO, 0 if none does; absent if that cannot be told.",
     "procalive_holders": "Processes that have the FIFO open for reading.",
     "procalive_held_seconds": "Age of the oldest main holder.",
-    "procalive_beat_age_seconds": "Seconds since the FIFO was last touched.",
+    "procalive_beat_age_seconds": "Seconds since the last beat; absent where there was none since the start.",
+    "procalive_idle_seconds": "Of a FIFO that nobody holds: seconds since its last holder began or beat.",
     "procalive_waiters": "Write ends open: processes that wait for the FIFO or watch it.",
+    _TROUBLE: "1 if the FIFO is in that trouble, 0 if not; no beat needs --max-age.",
 }
+# What is seen of processes alone, and not of the FIFO.
+_OF_PROCESSES = set(survey.TROUBLE) - {survey.FUTURE, survey.NO_BEAT}
 
 
 class Collector:
@@ -51,19 +56,32 @@ class Collector:
             for name, value in _values(fifo, now).items():
                 if value is not None:
                     families[name].add_metric([label], value)
+            for trouble in self._tellable(fifo):
+                families[_TROUBLE].add_metric([label, trouble], float(trouble in fifo.trouble))
         yield from families.values()
+
+    def _tellable(self, fifo: survey.Fifo) -> list[str]:
+        if fifo.alive is None:
+            return []
+        unknown = set() if fifo.seen else _OF_PROCESSES
+        return [
+            trouble
+            for trouble in survey.TROUBLE
+            if trouble not in unknown and (trouble != survey.NO_BEAT or self._look.max_age is not None)
+        ]
 
 
 def _family(name: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, _HELP[name], labels=["fifo"])
+    return GaugeMetricFamily(name, _HELP[name], labels=["fifo", "trouble"] if name == _TROUBLE else ["fifo"])
 
 
 def _values(fifo: survey.Fifo, now: float) -> dict[str, float | None]:
     return {
         "procalive_alive": None if fifo.alive is None else float(fifo.alive),
-        "procalive_holders": float(len(fifo.readers)) if fifo.seen else None,
+        "procalive_holders": float(len(fifo.holders)) if fifo.seen else None,
         "procalive_held_seconds": fifo.held_for(now),
-        "procalive_beat_age_seconds": fifo.beat_age(now),
+        "procalive_beat_age_seconds": fifo.beat_age(now) if fifo.beaten else None,
+        "procalive_idle_seconds": fifo.idle(now),
         "procalive_waiters": float(len(fifo.watchers)) if fifo.seen else None,
     }
 

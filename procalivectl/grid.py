@@ -14,7 +14,6 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -25,7 +24,7 @@ from procalivectl.table import Column, cut
 _GAP = "  "
 
 
-class Grid(ScrollView, can_focus=True):
+class Grid(ScrollView, can_focus=False):
     """Lines with a cursor, below a heading that stays.
 
     `cells` gives a row by its key, and is asked for the visible ones alone.
@@ -37,14 +36,6 @@ class Grid(ScrollView, can_focus=True):
     Grid > .grid--heading { text-style: bold; background: $panel; }
     Grid > .grid--cursor { text-style: bold; background: $primary; color: $text; }
     """
-    BINDINGS = [
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "move(-1000000)", show=False),
-        Binding("end", "move(1000000)", show=False),
-    ]
 
     class Moved(Message):
         """Another row is under the cursor."""
@@ -85,7 +76,11 @@ class Grid(ScrollView, can_focus=True):
             style = self.get_component_rich_style("grid--heading")
         elif index < len(self.keys):
             cells = self._cells(self.keys[index])
-            style = self.get_component_rich_style("grid--cursor") if index == self._cursor else self.rich_style
+            style = self.rich_style
+            if index == self._cursor:
+                # In colours of its own: green or red on it could not be read.
+                cells = {name: Text(text.plain) for name, text in cells.items()}
+                style = self.get_component_rich_style("grid--cursor")
         else:
             return Strip.blank(self.size.width, self.rich_style)
         segments = [segment for column in self.columns for segment in self._column(cells[column.name], column, y)]
@@ -102,15 +97,13 @@ class Grid(ScrollView, can_focus=True):
         style = Style.parse(text.style) if isinstance(text.style, str) else text.style
         return [Segment(set_cell_size(text.plain, column.width), style), Segment(_GAP)]
 
-    def action_move(self, lines: int) -> None:
+    def move(self, lines: int) -> None:
+        """The cursor, as far as there are lines."""
         before, self._cursor = self._cursor, max(0, min(self._cursor + lines, len(self.keys) - 1))
         self._scroll_to_cursor()
         self.refresh()
         if self._cursor != before:
             self.post_message(self.Moved())
-
-    def action_page(self, pages: int) -> None:
-        self.action_move(pages * max(1, self.size.height - 1))
 
     def _scroll_to_cursor(self) -> None:
         room = max(1, self.size.height - 1)
@@ -119,7 +112,7 @@ class Grid(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         if event.y > 0:
-            self.action_move(event.y - 1 + self.scroll_offset.y - self._cursor)
+            self.move(event.y - 1 + self.scroll_offset.y - self._cursor)
             return
         left = 0
         for column in self.columns:

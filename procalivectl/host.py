@@ -6,13 +6,11 @@ import glob
 import os
 import shlex
 import shutil
+import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import PurePath
 from typing import NamedTuple
-
-import procalive
 
 # What is in none of these three cannot be told.
 # fmt: off
@@ -25,27 +23,44 @@ REMOTE = (
     "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "vboxsf", "virtiofs",
 )
 # fmt: on
+ENCRYPTED = ("ecryptfs", "fuse.cryfs", "fuse.encfs", "fuse.gocryptfs")
+HOMED = "/dev/mapper/home-"  # source of a home of systemd-homed
 OVERLAY = ("aufs", "fuse.fuse-overlayfs", "fuse.unionfs-fuse", "overlay")
 _TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d")
+_UNITS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+_YES = ("1", "on", "t", "true", "y", "yes")  # as systemd.syntax(7) has it
+_LINGER = "/var/lib/systemd/linger"
 # Types of lines in tmpfiles.d(5): those that clean a directory, those that take globs.
 _CLEANING = "dDvqQCe"
 _GLOBS = "aAehHmrRtTwxXzZ"
 
 
-def file_system(path: str) -> str:
-    """The type of the mount that path is on, or as much of it as there is."""
+def file_system(path: str) -> tuple[str, str]:
+    """Type and source of the mount that path is on, or as much of it as there is."""
     fd = _open_nearest(os.path.realpath(path))
     try:
-        mount = procalive._read_proc(f"self/fdinfo/{fd}").partition(b"mnt_id:")[2].split()[0]
-        for line in procalive._read_proc("self/mountinfo").split(b"\n"):
+        mount = _read(f"/proc/self/fdinfo/{fd}").partition(b"mnt_id:")[2].split()[0]
+        for line in _read("/proc/self/mountinfo").split(b"\n"):
             left, _, right = line.partition(b" - ")
             if left.split(b" ")[0] == mount:
-                return os.fsdecode(right.split(b" ")[0])
-    except (OSError, LookupError):
+                kind, source = right.split(b" ")[:2]
+                return os.fsdecode(kind), os.fsdecode(source)
+    except (OSError, LookupError, ValueError):
         pass  # /proc not mounted, or not Linux's own
     finally:
         os.close(fd)
-    return "an unknown file system"
+    return "an unknown file system", ""
+
+
+def _read(file: str) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
 
 
 def _open_nearest(path: str) -> int:
@@ -152,20 +167,101 @@ def has_pidfd() -> bool:
 
 
 def tells_exit_status() -> bool:
-    """Whether the kernel says how a process ended: asked of a child that ends with 7."""
-    child = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 7"], os.environ)
+    """Of a process that is not one's child: Linux 6.15 (PIDFD_INFO_EXIT)."""
+    release = os.uname().release.split(".")
     try:
-        pidfd = os.pidfd_open(child)
-    except (OSError, AttributeError):
+        return (int(release[0]), int(release[1].partition("-")[0])) >= (6, 15)
+    except (LookupError, ValueError):
         return False
-    finally:
-        os.waitpid(child, 0)
+
+
+def lingers(user: str) -> bool:
+    """Whether systemd keeps a user's manager and runtime directory without a login."""
+    return os.path.exists(os.path.join(_LINGER, user))
+
+
+class Unit(NamedTuple):
+    name: str
+    file: str
+
+
+def unit_that_removes(path: str, directories: tuple[str, ...] = _UNITS) -> Unit | None:
+    """The unit in whose RuntimeDirectory= path is, unless it is preserved: systemd.exec(5)."""
+    units: dict[str, str] = {}  # of one name, that in the first directory counts
+    for directory in directories:
+        for file in sorted(glob.glob(f"{glob.escape(directory)}/*.service")):
+            units.setdefault(os.path.basename(file), file)
+    for name, file in units.items():
+        added = [f"{glob.escape(directory)}/{glob.escape(name)}.d/*.conf" for directory in directories]
+        settings = _settings([file, *sorted(file for pattern in added for file in glob.glob(pattern))])
+        kept = settings.get("RuntimeDirectoryPreserve", ["no"])[-1].lower() in _YES
+        places = [place.partition(":")[0] for value in settings.get("RuntimeDirectory", []) for place in value.split()]
+        if not kept and any(path.startswith(f"/run/{place}/") for place in places):
+            return Unit(name, file)
+    return None
+
+
+def _settings(files: list[str]) -> dict[str, list[str]]:
+    """The lines NAME=VALUE of a unit and what drops in, by name."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        try:
+            text = _read(file).decode("utf-8", "surrogateescape")
+        except OSError:
+            continue
+        for line in text.split("\n"):
+            name, equals, value = line.strip().partition("=")
+            if equals and name.startswith("RuntimeDirectory"):
+                found.setdefault(name.strip(), []).append(value.strip())
+    return found
+
+
+def user_namespace() -> int | None:
+    """The user outside that this one is, where that is another; None in the first user namespace."""
     try:
-        return procalive._exit_status(pidfd, time.monotonic() + 1) == 7
-    except TimeoutError:
+        lines = _read("/proc/self/uid_map").split(b"\n")
+        maps = [[int(word) for word in line.split()] for line in lines if line.strip()]
+    except (OSError, ValueError):
+        return None
+    uid = os.geteuid()
+    for inside, outside, count in maps:
+        if inside <= uid < inside + count:
+            return None if (inside, outside, count) == (0, 0, 2**32 - 1) else outside + uid - inside
+    return None
+
+
+def processes() -> list[int]:
+    """All that /proc has but this one."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+
+
+def environ(pid: int) -> dict[bytes, bytes]:
+    """As it was at the start of the process: proc_pid_environ(5); {} if that is not for us to see."""
+    try:
+        variables = _read(f"/proc/{pid}/environ").split(b"\0")
+    except OSError:
+        return {}
+    return dict(variable.partition(b"=")[::2] for variable in variables)
+
+
+def process_state(pid: int) -> str:
+    """A letter of proc_pid_stat(5), or "-" when it has ended."""
+    try:
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0].decode()
+    except (OSError, LookupError):
+        return "-"
+
+
+def reads_fifo(pid: int, fd: str) -> bool:
+    """Whether that descriptor of a process is the read end of some FIFO with a name."""
+    try:
+        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/"):
+            return False
+        flags = int(_read(f"/proc/{pid}/fdinfo/{fd}").partition(b"flags:")[2].split()[0], 8)
+        found = os.stat(f"/proc/{pid}/fd/{fd}")
+    except (OSError, LookupError, ValueError):
         return False
-    finally:
-        os.close(pidfd)
+    return stat.S_ISFIFO(found.st_mode) and flags & os.O_ACCMODE != os.O_WRONLY
 
 
 def python() -> str | None:

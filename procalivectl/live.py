@@ -7,87 +7,114 @@ import os
 import signal
 import time
 
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 from textual.worker import WorkerFailed
 
 import procalive
-from procalivectl import survey, table, words
+from procalivectl import details, survey, table, words
 from procalivectl.changes import Changes
+from procalivectl.dialogs import Confirm, Page
 from procalivectl.grid import Grid
-from procalivectl.timeline import SECONDS, Timeline
+from procalivectl.history import History
+from procalivectl.timeline import LEGEND, SECONDS, Timeline
 
 _FASTEST = 0.25  # seconds between two looks at least
 _SLOWEST = 10.0  # and at most, when the kernel reports nothing
 _SHARE = 0.007  # of a core: a look that costs more is made less often,
 _LONGEST = 60.0  # but not less often than that
 _TICK = 2.0  # ages grow without a look
+_GAP = 2  # columns between the counts and the clock
 
-_COLUMNS = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "LAST MINUTES", "WATCHERS", "COMMAND")
+_COLUMNS = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "LAST 5 MIN", "WATCHERS", "COMMAND")
 _SORTABLE = ("FIFO", "STATE", "HELD FOR", "LAST BEAT", "USER", "COMMAND")
-
-
-class Confirm(ModalScreen[int]):
-    """Which signal to send, if any; 0 is none."""
-
-    BINDINGS = [
-        Binding("y,t", "dismiss(15)", "TERM"),
-        Binding("h", "dismiss(1)", "HUP"),
-        Binding("9", "dismiss(9)", "KILL"),
-        Binding("n,escape,q", "dismiss(0)", "nothing"),
-    ]
-
-    def __init__(self, question: str) -> None:
-        super().__init__()
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        yield Static(Text(f"{self._question}\n\ny TERM   h HUP   9 KILL   n nothing"), id="question")
+_KEYS = (
+    ("up, down", "another FIFO; Page Up, Page Down, Home, End"),
+    ("/", "filter by name, state, user or command; Enter keeps it, Escape ends it"),
+    ("s, S", "sort by the next column, by the one before; trouble comes first"),
+    ("r", "the other way round"),
+    ("p", "pause: what is shown stays as it is"),
+    ("d", "what procalivectl doctor says of the FIFO"),
+    ("k", "signal its holders, after a question"),
+    ("q", "quit; Ctrl-C too, with status 130"),
+)
 
 
 class Top(App[int]):
-    """One row a FIFO; the details of the one under the cursor below."""
+    """One row a FIFO; the details of the one under the cursor below.
+
+    All keys are decided here, in the order in which they come ("priority"):
+    forwarded to a widget they would wait there, and the end of a word typed
+    behind "/" would be taken before the filter has the focus.
+    """
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
     TITLE = "procalivectl top"
     CSS = """
     Screen { layout: vertical; }
-    #summary { height: 1; text-style: bold; }
+    #head { height: 1; text-style: bold; }
     Grid { height: 1fr; }
     #details { height: auto; max-height: 40%; border-top: solid $primary; }
     #filter { display: none; height: 1; border: none; }
-    Confirm { align: center middle; }
-    #question { width: auto; max-width: 90%; height: auto; padding: 1 2; border: thick $error; background: $surface; }
+    Confirm, Page { align: center middle; }
+    #question { width: auto; max-width: 96%; height: auto; padding: 0 1; border: thick $error; background: $surface; }
+    #page { width: 90; max-width: 96%; height: auto; max-height: 96%; padding: 0 1; border: round $primary; }
+    #page { background: $surface; scrollbar-size-vertical: 1; }
+    #page-text { width: 100%; }
     """
     BINDINGS = [
-        Binding("q", "end(0)", "Quit"),
         Binding("ctrl+c", f"end({128 + signal.SIGINT})", show=False, priority=True),  # not "copy", as in the filter
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "sort", "Sort"),
-        Binding("r", "reverse", "Reverse"),
-        Binding("k", "kill", "Signal"),
-        Binding("escape", "clear_filter", "Clear filter", show=False),
+        *(
+            Binding(key, action, about, key_display=shown, show=bool(about), priority=True)
+            for key, shown, action, about in (
+                ("question_mark", "?", "help", "Help"),
+                ("q", "q", "end(0)", "Quit"),
+                ("slash", "/", "filter", "Filter"),
+                ("k", "k", "signal", "Signal"),
+                ("d", "d", "doctor", "Doctor"),
+                ("s", "s", "sort(1)", "Sort"),
+                ("p", "p", "pause", "Pause"),
+                ("S", "S", "sort(-1)", ""),
+                ("r", "r", "reverse", ""),
+                ("enter", "", "accept_filter", ""),
+                ("escape", "", "clear_filter", ""),
+                ("up", "", "move(-1)", ""),
+                ("down", "", "move(1)", ""),
+                ("pageup", "", "page(-1)", ""),
+                ("pagedown", "", "page(1)", ""),
+                ("home", "", "edge(-1)", ""),
+                ("end", "", "edge(1)", ""),
+            )
+        ),
     ]
+    _WHILE_TYPING = ("accept_filter", "clear_filter", "move", "page")
 
     def __init__(self, look: survey.Survey, cell_seconds: float = SECONDS) -> None:
         super().__init__()
         self._survey = look
         self._timeline = Timeline(cell_seconds)
-        self._fifos: list[survey.Fifo] = []
-        self._sort, self._reversed, self._filter = "FIFO", False, ""
+        self._history = History()
+        self._fifos: list[survey.Fifo] = []  # as of the last look
+        self._shown: list[survey.Fifo] = []  # the same, or those from before the pause
+        self._paused: float | None = None  # since then
+        self._sort, self._reversed, self._filter, self._typing = "FIFO", False, "", False
         self._rows: dict[str, survey.Fifo] = {}  # those that match the filter, sorted
+        self._prefix = ""  # what the names have in common, left out where there is no room
         self._written: dict[Static, str] = {}
         # Kept here and not asked for by name: messages still come while the screen is taken down.
-        self._summary, self._details = Static(id="summary"), Static(id="details")
+        self._head, self._details = Static(id="head"), Static(id="details")
         self._grid = Grid(self._cells, id="fifos")
         self._input = Input(placeholder="filter", id="filter")
 
     def compose(self) -> ComposeResult:
-        yield self._summary
+        yield self._head
         yield self._grid
         yield self._details
         yield self._input
@@ -99,8 +126,17 @@ class Top(App[int]):
                 # Not to end before the terminal is as it was.
                 asyncio.get_running_loop().add_signal_handler(sig, self.action_end, 128 + sig)
         self.set_interval(_TICK, self._tick)
-        self._grid.focus()
         self._follow()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys count: those of a dialog and of the filter are its own."""
+        if action == "end" and parameters != (0,):
+            return True
+        if len(self.screen_stack) > 1:
+            return False
+        if self._typing:
+            return action in self._WHILE_TYPING
+        return action != "accept_filter"
 
     # --- looking ---
 
@@ -113,7 +149,10 @@ class Top(App[int]):
                 changes.follow(self._fifos, self._survey.directories)
                 before = time.thread_time()
                 self._timeline.record(self._fifos, time.time())
-                self._show()
+                self._history.record(self._fifos, time.time())
+                if self._paused is None:
+                    self._shown = self._fifos
+                    self._show()
                 spent += time.thread_time() - before
                 await asyncio.sleep(max(_FASTEST, min(_LONGEST, spent / _SHARE)))
                 await changes.wait(_SLOWEST)
@@ -128,41 +167,59 @@ class Top(App[int]):
 
     def _tick(self) -> None:
         """Beats are seen here: a stat(2) for each FIFO costs next to nothing."""
-        for fifo in self._fifos:
-            try:
-                fifo.beat = os.stat(fifo.path).st_mtime if fifo.inode else None
-            except OSError:
-                pass  # vanished: the next look tells
-        self._grid.refresh()
+        if not self._written:
+            return  # not before the first look
+        self._show_head()
+        if self._paused is None:
+            for fifo in self._fifos:
+                try:
+                    fifo.beat = os.stat(fifo.path).st_mtime if fifo.inode else None
+                except OSError:
+                    pass  # vanished: the next look tells
+            self._grid.refresh()
 
     # --- showing ---
 
+    def _now(self) -> float:
+        return time.time() if self._paused is None else self._paused
+
     def _show(self) -> None:
         """Sort and filter; the grid then asks for the rows that are visible."""
-        now = time.time()
-        fifos = [fifo for fifo in self._fifos if self._filter in _searched(fifo)]
-        fifos.sort(key=lambda fifo: (_sort_key(fifo, self._sort, now), fifo.path), reverse=self._reversed)
+        now = self._now()
+        fifos = [fifo for fifo in self._shown if self._filter in _searched(fifo)]
+        table.sort(fifos, self._sort, now, self._reversed)
         self._rows = {fifo.path: fifo for fifo in fifos}
-        columns = table.fit([self._cells(path) for path in self._rows], _COLUMNS, self.size.width - 1)
-        arrow = "▼" if self._reversed else "▲"
-        self._grid.show(list(self._rows), columns, {self._sort: arrow})
-        self._show_summary()
+        whole = [self._whole_cells(fifo) for fifo in fifos]
+        columns, self._prefix = table.fit(whole, _COLUMNS, self.size.width - 1)
+        self._grid.show(list(self._rows), columns, {self._sort: "▼" if self._reversed else "▲"})
+        self._show_head()
         self._show_details()
 
-    def _cells(self, path: str) -> dict[str, Text]:
-        return table.cells(self._rows[path], time.time()) | {"LAST MINUTES": self._timeline.bar(path)}
+    def _whole_cells(self, fifo: survey.Fifo) -> dict[str, Text]:
+        return table.cells(fifo, self._now()) | {"LAST 5 MIN": self._timeline.bar(fifo.path)}
 
-    def _show_summary(self) -> None:
-        states = [fifo.state for fifo in self._fifos]
-        counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
-        text = f"{len(states)} FIFO{'s' if len(states) > 1 else ''}: {'; '.join(counts)}" if states else "no FIFO yet"
+    def _cells(self, path: str) -> dict[str, Text]:
+        return table.without(self._prefix, self._whole_cells(self._rows[path]))
+
+    def _show_head(self) -> None:
+        """The counts on the left, host and clock on the right, as far as there is room."""
+        host, clock = words.show(os.uname().nodename), time.strftime("%H:%M:%S")
+        for short, right in ((False, f"{host}  {clock}"), (False, clock), (True, clock), (True, "")):
+            left = self._summary(short)
+            room = self.size.width - cell_len(left) - cell_len(right)
+            if room >= _GAP:
+                break
+        self._write(self._head, left + " " * max(0, room) + right)
+
+    def _summary(self, short: bool) -> str:
+        text = survey.summary(self._shown, short) or "no FIFO yet"
         if self._filter:
-            text += f"  [{len(self._rows)} match {words.show(self._filter)}]"
-        self._write(self._summary, text)
+            text = f"{len(self._rows)} match {words.show(self._filter)}, of {text}"
+        return text if self._paused is None else f"PAUSED  {text}"
 
     def _show_details(self) -> None:
         fifo = self._selected()
-        self._write(self._details, "\n".join(details(fifo)) if fifo else "")
+        self._write(self._details, "\n".join(details.lines(fifo, self._history.runs(fifo.path))) if fifo else "")
 
     def _write(self, widget: Static, text: str) -> None:
         """Only what changed: an update costs a layout of the whole screen."""
@@ -193,42 +250,71 @@ class Top(App[int]):
     def action_end(self, status: int) -> None:
         self.exit(return_code=status)
 
-    def action_sort(self) -> None:
-        self._sort = _SORTABLE[(_SORTABLE.index(self._sort) + 1) % len(_SORTABLE)]
+    def action_move(self, lines: int) -> None:
+        self._grid.move(lines)
+
+    def action_page(self, pages: int) -> None:
+        self._grid.move(pages * max(1, self._grid.size.height - 1))
+
+    def action_edge(self, which: int) -> None:
+        self._grid.move(which * len(self._rows))
+
+    def action_sort(self, columns: int) -> None:
+        self._sort = _SORTABLE[(_SORTABLE.index(self._sort) + columns) % len(_SORTABLE)]
         self._show()
 
     def action_reverse(self) -> None:
         self._reversed = not self._reversed
         self._show()
 
+    def action_pause(self) -> None:
+        """What is shown stays as it is, its ages too; the timeline goes on."""
+        self._paused = time.time() if self._paused is None else None
+        self._shown = self._fifos
+        self._show()
+
     def action_filter(self) -> None:
-        self._input.display = True
-        self._input.focus()
+        """A new one, as in less(1)."""
+        self._input.value = ""
+        self._typing = self._input.display = True
+        self.screen.set_focus(self._input)
+        self.refresh_bindings()
+
+    def action_accept_filter(self) -> None:
+        self._typing, self._input.display = False, bool(self._input.value)
+        self.screen.set_focus(None)
+        self.refresh_bindings()
 
     def action_clear_filter(self) -> None:
-        self._filter = self._input.value = ""
-        self._close_filter()
+        self._input.value = ""
+        self.action_accept_filter()
 
     @on(Input.Changed)
     def _filter_typed(self, event: Input.Changed) -> None:
         self._filter = event.value.lower()
         self._show()
 
-    @on(Input.Submitted)
-    def _close_filter(self) -> None:
-        self._input.display = bool(self._filter)
-        self._grid.focus()
-
-    @work
-    async def action_kill(self) -> None:
+    def action_signal(self) -> None:
         fifo = self._selected()
         if fifo is None or not fifo.pids:
             self._notify("no process that could be signalled holds this FIFO")
             return
-        who = ", ".join(f"{pid} ({procalive._name_of(pid)})" for pid in fifo.pids)
-        chosen = await self.push_screen_wait(Confirm(f"Signal {who}, which holds {words.show(fifo.path)}?"))
-        if chosen:
-            self._notify(send(fifo, chosen))
+        agreed = fifo
+
+        def answered(sig: int | None) -> None:
+            if sig:
+                self._notify(send(agreed, sig))
+
+        self.push_screen(Confirm(f"{words.processes(fifo.pids)}, which holds {words.show(fifo.path)}"), answered)
+
+    def action_doctor(self) -> None:
+        fifo = self._selected()
+        if fifo is not None:
+            path = fifo.path
+            self.push_screen(Page(f"procalivectl doctor {words.show(path)}", lambda: _ask_doctor(path)))
+
+    def action_help(self) -> None:
+        self.push_screen(Page("procalivectl top", _help))
 
     def _notify(self, text: str) -> None:
         self.notify(text, markup=False)
@@ -245,7 +331,7 @@ def send(fifo: survey.Fifo, sig: int) -> str:
     path = words.show(fifo.path)
     try:
         # What was agreed to are these processes, not whoever holds by now.
-        now = {holder.keeps or holder.pid for holder in procalive._mains(procalive.holders(fifo.path))}
+        now = {holder.main for holder in procalive.mains(procalive.holders(fifo.path))}
         if not now.issubset(fifo.pids):
             return f"{path}: another process holds it by now; nothing was sent"
         sent = procalive.kill(fifo.path, sig)
@@ -255,45 +341,24 @@ def send(fifo: survey.Fifo, sig: int) -> str:
     return f"{path}: {name} sent to {' '.join(map(str, sent))}" if sent else f"{path}: nobody holds it any more"
 
 
-def details(fifo: survey.Fifo) -> list[str]:
-    """All holders, their PROCALIVE_* variables, and who waits."""
-    now = time.time()
-    remark = f": {fifo.remark}" if fifo.remark else ""
-    lines = [f"{words.show(fifo.path)}  {table.state(fifo)}{remark}"]
-    for holder in fifo.readers:
-        kind = "lock" if holder.lock else "reader"
-        keeps = f", keeps {holder.keeps} ({procalive._name_of(holder.keeps)})" if holder.keeps else ""
-        age = words.duration(now - holder.since)
-        command = words.command_line(holder.command)
-        lines.append(f"{holder.pid} {words.show(holder.user)} {kind}{keeps}, for {age}: {command}")
-        lines += filter(None, [" ".join(environment(holder.keeps or holder.pid))])
-    waiters = [f"{pid} ({procalive._name_of(pid)})" for pid in dict.fromkeys(fifo.watchers)]
-    if waiters:
-        lines.append(f"waiting or watching: {', '.join(waiters)}")
-    return lines
+async def _ask_doctor(path: str) -> RenderableType:
+    from procalivectl import doctor
+
+    return doctor.table(await asyncio.to_thread(doctor.examine, path))
 
 
-def environment(pid: int) -> list[str]:
-    """PROCALIVE_* of a process, as they were at its start: proc_pid_environ(5)."""
-    try:
-        variables = procalive._read_proc(f"{pid}/environ").split(b"\0")
-    except OSError:
-        return []
-    return [words.show(variable) for variable in sorted(variables) if variable.startswith(b"PROCALIVE_")]
+async def _help() -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    blocks = (("", ""), ("LAST 5 MIN", "a block is 15 seconds"), *LEGEND)
+    for key, what in (*_KEYS, *blocks, ("", ""), ("", "procalivectl(1) tells the rest.")):
+        table.add_row(Text(key, "bold"), what)
+    return table
 
 
 def _searched(fifo: survey.Fifo) -> str:
     user = fifo.mains[0].user if fifo.mains else ""
-    return " ".join([words.show(fifo.path), fifo.state, user, words.command_line(fifo.command)]).lower()
-
-
-def _sort_key(fifo: survey.Fifo, name: str, now: float) -> tuple[float, str]:
-    """Times: the longest first; words: by the alphabet."""
-    if name == "HELD FOR":
-        return -(fifo.held_for(now) or -1.0), ""
-    if name == "LAST BEAT":
-        return -(fifo.beat_age(now) or -1.0), ""
-    return 0.0, str(table.cells(fifo, now)[name])
+    names = [words.fifo(fifo.path), words.show(fifo.path), fifo.state, *fifo.trouble]
+    return " ".join([*names, user, words.command_line(fifo.command)]).lower()
 
 
 def run(look: survey.Survey) -> int:

@@ -1,8 +1,9 @@
 """Which FIFOs are there, and what is the state of each?
 
-One pass over /proc serves all of them.  A FIFO that is not procalive's (no
-holder link, no lock, not named) is never opened: the open alone would wake a
-program that sleeps in open(2) on it, and feed it an end of file.
+One pass over /proc, procalive.look(), serves all of them.  A FIFO that is not
+procalive's (no holder link, no lock, not named) is never opened: the open
+alone would wake a program that sleeps in open(2) on it, and feed it an end of
+file.
 """
 
 from __future__ import annotations
@@ -13,155 +14,195 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import procalive
-from procalivectl import words
+from procalivectl import elsewhere, words
 
 Inode = tuple[int, int]  # device, inode number
 
 HELD = "held"
 SHARED = "shared"
-STALE = "stale"
 FREE = "free"
-STRANGER = "read by a stranger"  # a reader without the lock
-LOCKED = "locked, not held"  # a lock without a reader
 UNKNOWN = "unknown"
-ALIVE = (HELD, SHARED, STALE, STRANGER)
+# Trouble, the worst first.
+REPLACED = "replaced"  # held, but another FIFO has its name by now
+DELETED = "deleted"  # held, but its name is gone
+LOCKED = "locked from outside"  # a lock without a reader
+STRAY = "stray reader"  # a reader without the lock
+ZOMBIE = "zombie"
+STOPPED = "stopped"
+FUTURE = "future beat"
+NO_BEAT = "no beat"
+TROUBLE = (REPLACED, DELETED, LOCKED, STRAY, ZOMBIE, STOPPED, FUTURE, NO_BEAT)
+STATES = (*TROUBLE, HELD, SHARED, FREE, UNKNOWN)
 
-DEFAULT_DIRECTORIES = ("/run", "/run/lock", f"/run/user/{os.getuid()}")
+TROUBLED = {"Z": ZOMBIE, "T": STOPPED, "t": STOPPED}  # states of proc_pid_stat(5)
+_SLACK = 1.0  # seconds: from the start of a process to the beat that `hold` gives
+_TICK = 1.0  # seconds: a beat may be so far ahead, for clocks are read one after the other
+
+DIRECTORIES = ("/run", "/run/lock", f"/run/user/{os.getuid()}")
 DEPTH = 2
-
-
-class Lock(NamedTuple):
-    """A line of /proc/locks: who took it, which need not be who has it now."""
-
-    pid: int
-    shared: bool
 
 
 @dataclass
 class Fifo:
-    """A FIFO as it was found; `remark` says what the state cannot."""
+    """A FIFO as it was found; `remark` says what the state cannot.
+
+    holders: who reads it, the main ones first.  others: who holds another FIFO
+    that had this name.  watchers, lockers: a PID for each write end, without
+    the lock and with it.  trouble: what is wrong, the worst first.
+    """
 
     path: str
     named: bool = False
     inode: Inode | None = None
+    mine: bool = False  # or root's to see: its holders should be
     state: str = UNKNOWN
     beat: float | None = None  # its mtime
-    lock: Lock | None = None
-    linked: bool = False
-    readers: list[procalive.Holder] = field(default_factory=list)
-    watchers: list[int] = field(default_factory=list)  # a PID for each write end
+    link: elsewhere.Link | None = None
+    holders: list[procalive.Holder] = field(default_factory=list)
+    others: list[procalive.Holder] = field(default_factory=list)
+    watchers: list[int] = field(default_factory=list)
+    lockers: list[int] = field(default_factory=list)
+    exclusive: bool | None = None
+    alive: bool | None = None  # what `check` would say; None where it cannot tell
+    trouble: list[str] = field(default_factory=list)
     remark: str = ""
 
     @property
+    def name(self) -> str | None:
+        return words.name_of(self.path)
+
+    @property
     def ours(self) -> bool:
-        return self.linked or self.lock is not None
+        locked = self.lockers or self.others or any(holder.lock for holder in self.holders)
+        return self.link is not None or bool(locked)
 
     @cached_property
     def mains(self) -> list[procalive.Holder]:
-        return procalive._mains(self.readers)
+        return procalive.mains(self.holders)
 
     @property
     def pids(self) -> list[int]:
         """The main processes: for a keeper, the one that it keeps."""
-        return [holder.keeps or holder.pid for holder in self.mains]
+        return [holder.main for holder in self.mains]
 
     @property
     def seen(self) -> bool:
         """Whether its processes could be: else there is no telling how many there are."""
-        return self.alive is False or bool(self.readers)
+        return self.alive is False or bool(self.holders)
 
     @property
-    def alive(self) -> bool | None:
-        """What `check` would say; None where it cannot tell."""
-        return None if self.state == UNKNOWN else self.state in ALIVE
+    def held(self) -> bool:
+        """With the lock, as far as can be seen: of a holder that cannot, nothing else is known."""
+        return any(holder.lock for holder in self.holders) or (bool(self.alive) and not self.holders)
 
     def held_for(self, now: float) -> float | None:
-        """Since the start of the oldest main process, as procalive counts."""
+        """Since the oldest main process began to hold, as procalive counts."""
         return max((now - holder.since for holder in self.mains), default=None)
 
+    @property
+    def beaten(self) -> bool | None:
+        """Whether the job has beaten since its start, at which `hold` does it once; None if not held."""
+        if self.beat is None or not self.held:
+            return None
+        if not self.mains:
+            return True  # not to be seen when it began: the FIFO's time is all there is
+        if self.link and any(self.link.names(holder) for holder in self.holders):
+            return not self.link.made - _SLACK < self.beat <= self.link.made
+        return self.beat > max(holder.since for holder in self.mains) + _SLACK
+
     def beat_age(self, now: float) -> float | None:
-        return None if self.beat is None else max(0.0, now - self.beat)
+        """Seconds since a holder began or beat; None where nobody holds."""
+        return max(0.0, now - self.beat) if self.beat is not None and self.held else None
+
+    def idle(self, now: float) -> float | None:
+        """The same of the last holder, where there was one and nobody holds by now."""
+        known = self.beat is not None and self.state == FREE and self.link is not None
+        return max(0.0, now - self.beat) if known and self.beat is not None else None
 
     @cached_property
     def command(self) -> list[str]:
         """Of the first main process, or of what a keeper keeps."""
-        for holder in self.mains:
-            if holder.keeps is None:
-                return holder.command
-            try:
-                return procalive._read_command(holder.keeps)
-            except OSError:
-                return holder.command  # ended since
-        return []
+        return words.command_of(self.mains[0]) if self.mains else []
 
     def as_dict(self) -> dict[str, Any]:
         """What `ls --json` prints, in its order."""
         now = time.time()
         return {
             "fifo": self.path,
+            "name": self.name,
             "state": self.state,
+            "trouble": self.trouble,
+            "alive": self.alive,
             "pids": self.pids if self.seen else None,
             "user": self.mains[0].user if self.mains else None,
             "held_for": self.held_for(now),
             "beat_age": self.beat_age(now),
+            "beaten": self.beaten,
+            "idle": self.idle(now),
             "watchers": self.watchers if self.seen else None,
             "command": self.command,
             "remark": self.remark,
-            "holders": [holder.as_dict() for holder in self.readers] if self.seen else None,
+            "holders": [holder.as_dict() for holder in self.holders] if self.seen else None,
+            "others": [holder.as_dict() for holder in self.others],
         }
 
 
 class Survey:
     """The FIFOs named, and those in the directories named, looked at on demand.
 
-    all: also FIFOs in directories that are not procalive's.  max_age: a beat
-    older than these seconds makes a held FIFO stale.
+    all: also FIFOs in directories that are not procalive's.  max_age: seconds
+    without a beat that are too many.
     """
 
     def __init__(self, paths: Sequence[str] = (), *, all: bool = False, max_age: float | None = None) -> None:
-        self.paths = list(paths) or [path for path in DEFAULT_DIRECTORIES if os.path.isdir(path)]
         self.named = bool(paths)
+        self.paths = list(dict.fromkeys(paths or default_directories()))
         self.all = all
         self.max_age = max_age
         self.directories: set[str] = set()  # where a change may matter, as of the last look
+        self._held: list[str] = []  # at the last look: if one vanishes, its holder may still run
 
     def look(self) -> list[Fifo]:
+        """All of them, those in trouble first."""
         self.directories = set()
-        locks = read_locks()
         found: dict[str, Fifo] = {}
         for path in self.paths:
             for fifo in self._find(path):
-                fifo.lock = locks.get(fifo.inode) if fifo.inode else None
-                if self.all or fifo.named or fifo.ours or fifo.remark:
-                    found.setdefault(fifo.path, fifo)
+                found.setdefault(fifo.path, fifo)
+        for path in self._held:
+            found.setdefault(path, Fifo(path))
         fifos = list(found.values())
-        _fill_in_ends(fifos)
-        for fifo in fifos:
-            fifo.readers = _by_start(fifo.readers)  # the job before its children
-            if not fifo.remark:
-                _judge(fifo, self.max_age)
-        return fifos
+        self._fill_in(fifos)
+        shown = [fifo for fifo in fifos if fifo.named or fifo.remark or fifo.others or self._counts(fifo)]
+        for fifo in shown:
+            _judge(fifo, self.max_age)
+        self._held = [fifo.path for fifo in shown if fifo.held or fifo.others]
+        return sorted(shown, key=lambda fifo: not fifo.trouble)
+
+    def _counts(self, fifo: Fifo) -> bool:
+        return fifo.inode is not None and (self.all or fifo.ours)
 
     def _find(self, path: str) -> Iterator[Fifo]:
-        parent = os.path.dirname(path) or "."
         try:
+            path = procalive.path(path)
             found = os.stat(path)
         except FileNotFoundError as error:
-            if not path:  # no name at all, so "not alive" of nothing, as for `procalive check`
+            if path:
+                parent = os.path.dirname(path) or "."
+                self.directories.update({parent} if os.path.isdir(parent) else ())
+                yield Fifo(path, self.named, link=elsewhere.link(path))
+            else:  # no name at all, so "not alive" of nothing, as for `procalive check`
                 yield _unknown(path, self.named, error)
-                return
-            self.directories.update({parent} if os.path.isdir(parent) else ())
-            yield Fifo(path, self.named, state=FREE, remark="missing")
-        except (OSError, ValueError) as error:
+        except (procalive.ProcaliveError, OSError, ValueError) as error:
             yield _unknown(path, self.named, error)
         else:
             if stat.S_ISDIR(found.st_mode):
                 yield from self._walk(path, DEPTH, found.st_dev)
                 return
-            self.directories.add(parent)
+            self.directories.add(os.path.dirname(path) or ".")
             if stat.S_ISFIFO(found.st_mode):
                 yield _fifo(path, found, self.named)
             else:
@@ -185,7 +226,11 @@ class Survey:
                 continue
 
     def _enter(self, entry: os.DirEntry[str], depth: int, device: int) -> Iterator[Fifo]:
-        if entry.is_symlink() or entry.is_file():
+        if entry.is_symlink():
+            if entry.name.endswith(elsewhere.SUFFIX):  # its FIFO may be gone
+                yield from _left_behind(entry.path[: -len(elsewhere.SUFFIX)])
+            return
+        if entry.is_file():
             return  # told by readdir(3): no stat for most entries
         found = entry.stat(follow_symlinks=False)
         if stat.S_ISFIFO(found.st_mode):
@@ -193,6 +238,53 @@ class Survey:
         elif depth > 1 and stat.S_ISDIR(found.st_mode) and found.st_dev == device:
             # Another file system may be a dead network mount, or FUSE, which hangs.
             yield from self._walk(entry.path, depth - 1, device)
+
+    def _fill_in(self, fifos: Sequence[Fifo]) -> None:
+        """Both ends of all of them, and who holds another FIFO of the name."""
+        links = {fifo.path: fifo.link.path for fifo in fifos if fifo.link and fifo.link.leads_elsewhere(fifo.inode)}
+        ends = procalive.look(*(fifo.path for fifo in fifos if fifo.inode), *links.values())
+        for fifo in fifos:
+            end = ends.get(fifo.path)
+            if isinstance(end, procalive.Ends):
+                fifo.holders = _by_start(end.holders)  # the job before its children
+                fifo.watchers = [pid for pid in end.watchers if not words.is_console(pid)]
+                fifo.lockers, fifo.exclusive = end.lockers, end.exclusive
+            elif end is not None:
+                fifo.remark = words.reason(end)
+            other = ends.get(links.get(fifo.path, ""))
+            if isinstance(other, procalive.Ends):
+                fifo.others = [holder for holder in other.holders if holder.lock and holder.inode != fifo.inode]
+            if not fifo.others and (fifo.named or fifo.path in self._held) and not fifo.remark:
+                fifo.others = elsewhere.holders(fifo.path, fifo.inode)
+
+
+def default_directories() -> list[str]:
+    """Where FIFOs lie as a rule, and where the caller's own @NAMEs do."""
+    try:
+        own = [procalive.names_directory()]
+    except (procalive.ProcaliveError, OSError):
+        own = []  # no place for names is no place to look at
+    return [path for path in dict.fromkeys([*DIRECTORIES, *own]) if os.path.isdir(path)]
+
+
+def hidden(fifos: Sequence[Fifo]) -> list[Fifo]:
+    """Those that were found, not named, and that this user may not look at."""
+    return [fifo for fifo in fifos if fifo.state == UNKNOWN and not fifo.named]
+
+
+def tell_hidden(fifos: Sequence[Fifo]) -> str:
+    """Of them, a line; "" if there are none."""
+    count = len(hidden(fifos))
+    return f"{count} more that you may not see; try sudo" if count else ""
+
+
+def summary(fifos: Sequence[Fifo], short: bool = False) -> str:
+    """`12 FIFOs: 1 stopped, 8 held, 3 free`, or "" of none; if short, all trouble is one."""
+    if not fifos:
+        return ""
+    states = ["in trouble" if short and fifo.trouble else fifo.state for fifo in fifos]
+    counts = [f"{states.count(state)} {state}" for state in ("in trouble", *STATES) if state in states]
+    return f"{len(states)} FIFO{'s' if len(states) > 1 else ''}: {', '.join(counts)}"
 
 
 def complain(fifos: Sequence[Fifo]) -> int:
@@ -204,67 +296,19 @@ def complain(fifos: Sequence[Fifo]) -> int:
 
 
 def _fifo(path: str, found: os.stat_result, named: bool) -> Fifo:
-    linked = os.path.islink(path + ".holder")
-    return Fifo(path, named, (found.st_dev, found.st_ino), beat=found.st_mtime, linked=linked)
+    mine = os.geteuid() in (0, found.st_uid)
+    inode = (found.st_dev, found.st_ino)
+    return Fifo(path, named, inode, mine, beat=found.st_mtime, link=elsewhere.link(path))
+
+
+def _left_behind(path: str) -> Iterator[Fifo]:
+    """A holder link without its FIFO; if that was merely let go of, nothing is left to show."""
+    if not os.path.lexists(path):
+        yield Fifo(path, link=elsewhere.link(path))
 
 
 def _unknown(path: str, named: bool, error: Exception) -> Fifo:
     return Fifo(path, named, remark=words.reason(error))
-
-
-def read_locks() -> dict[Inode, Lock]:
-    """Every flock of this PID namespace, by inode: proc_locks(5)."""
-    locks = {}
-    try:
-        with open("/proc/locks") as file:
-            for line in file:
-                fields = line.split()
-                if fields[1] == "FLOCK":  # "->" is one that still waits
-                    major, minor, number = fields[5].split(":")
-                    inode = (os.makedev(int(major, 16), int(minor, 16)), int(number))
-                    locks[inode] = Lock(int(fields[4]), fields[3] == "READ")
-    except OSError:
-        pass  # /proc not mounted: the holder links remain
-    return locks
-
-
-def _fill_in_ends(fifos: list[Fifo]) -> None:
-    """The readers and the watchers of all of them, in one pass over /proc."""
-    by_inode: dict[Inode, list[Fifo]] = {}
-    for fifo in fifos:
-        if fifo.inode:
-            by_inode.setdefault(fifo.inode, []).append(fifo)
-    if not by_inode:
-        return
-    for pid, fd, inode in _open_ends(by_inode):
-        for fifo in by_inode[inode]:
-            _add_end(fifo, pid, fd, inode)
-
-
-def _open_ends(inodes: dict[Inode, list[Fifo]]) -> Iterator[tuple[str, str, Inode]]:
-    """(PID, descriptor, inode) of every descriptor that is open on one of the inodes."""
-    for pid in os.listdir("/proc"):
-        if pid[0] not in "123456789":
-            continue
-        for fd in procalive._open_files(pid):
-            try:
-                found = os.stat(f"/proc/{pid}/fd/{fd}")
-            except OSError:
-                continue  # closed or ended while we looked
-            inode = (found.st_dev, found.st_ino)
-            if inode in inodes:
-                yield pid, fd, inode
-
-
-def _add_end(fifo: Fifo, pid: str, fd: str, inode: Inode) -> None:
-    reader = procalive._reads_inode(pid, fd, {inode})
-    try:
-        if reader is not None:
-            fifo.readers.append(procalive.Holder(fifo.path, inode, int(pid), int(fd), reader[1]))
-        elif int(pid) != os.getpid() and _writes(pid, fd):
-            fifo.watchers.append(int(pid))
-    except (OSError, LookupError, ValueError):
-        pass  # closed or ended while we looked
 
 
 def _by_start(holders: list[procalive.Holder]) -> list[procalive.Holder]:
@@ -273,45 +317,67 @@ def _by_start(holders: list[procalive.Holder]) -> list[procalive.Holder]:
     return sorted(holders, key=lambda holder: (round((holder.since - boot) * 100), holder.pid))
 
 
-def _writes(pid: str, fd: str) -> bool:
-    info = procalive._read_proc(f"{pid}/fdinfo/{fd}")
-    flags = int(info.partition(b"flags:")[2].split()[0], 8)
-    return flags & os.O_ACCMODE == os.O_WRONLY
-
-
 def _judge(fifo: Fifo, max_age: float | None) -> None:
-    if any(holder.lock for holder in fifo.readers):
-        fifo.state = _held(fifo, max_age)
-    elif fifo.readers:
-        fifo.state = STRANGER
-    elif fifo.ours or fifo.named:
-        _probe(fifo, max_age)
-    elif os.geteuid() == 0:
+    if fifo.remark:
+        return  # it could not be looked at
+    _learn_whether_alive(fifo)
+    problems = dict(_problems(fifo, max_age))
+    fifo.trouble = [trouble for trouble in TROUBLE if trouble in problems]
+    if fifo.trouble:
+        fifo.state = fifo.trouble[0]
+        fifo.remark = "; ".join(filter(None, (problems[trouble] for trouble in fifo.trouble)))
+    elif fifo.held:
+        fifo.state = HELD if fifo.exclusive or (fifo.exclusive is None and len(fifo.mains) < 2) else SHARED
+    elif fifo.alive is False:
         fifo.state = FREE
+
+
+def _learn_whether_alive(fifo: Fifo) -> None:
+    """Where no reader is seen, only the kernel's answer to an open tells free from unseen."""
+    if fifo.holders:
+        fifo.alive = True
+    elif fifo.inode is None:
+        fifo.alive, fifo.remark = False, "missing"
+    elif fifo.ours or fifo.named:
+        try:
+            fifo.alive = procalive.check(fifo.path)
+            if fifo.alive and fifo.mine:  # whose first thread has ended, or who came just now
+                fifo.holders = _by_start(procalive.holders(fifo.path))
+                fifo.alive = bool(fifo.holders)
+        except procalive.Unseen:
+            pass
+        except (procalive.ProcaliveError, OSError) as error:
+            fifo.remark = words.not_permitted(fifo.path, error)
+            return
+        fifo.remark = "by a process that you may not see" if fifo.alive and not fifo.holders else ""
+    elif os.geteuid() == 0:
+        fifo.alive = False
     else:
         fifo.remark = "no reader that you may see; not opened, for it is not procalive's"
 
 
-def _held(fifo: Fifo, max_age: float | None) -> str:
-    age = fifo.beat_age(time.time())
-    if max_age is not None and age is not None and age > max_age:
-        return STALE
-    # The lock is not found where stat(2) and /proc/locks name other devices (btrfs).
-    shared = fifo.lock.shared if fifo.lock else len(fifo.mains) > 1
-    return SHARED if shared else HELD
+def _problems(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
+    """What is wrong, and what to say of it beside the state."""
+    if fifo.others:
+        whom = words.processes([holder.main for holder in procalive.mains(fifo.others)])
+        yield (REPLACED, f"{whom} holds an older FIFO of this name") if fifo.inode else (DELETED, f"held by {whom}")
+    strangers = [holder.pid for holder in fifo.holders if not holder.lock]
+    if strangers:
+        beside = "also " if len(strangers) < len(fifo.holders) else ""
+        yield STRAY, f"{beside}read by {words.processes(strangers)} without the lock"
+    if fifo.lockers and not any(holder.lock for holder in fifo.holders):
+        yield LOCKED, f"locked by {words.processes(fifo.lockers)}, which does not read it"
+    for holder in fifo.mains:
+        if holder.state in TROUBLED and holder.lock:
+            yield TROUBLED[holder.state], ""
+    if fifo.held and fifo.beat is not None:
+        yield from _late(fifo, max_age)
 
 
-def _probe(fifo: Fifo, max_age: float | None) -> None:
-    """No reader was seen: only the kernel's answer to an open tells free from unseen."""
-    try:
-        alive = procalive._probe(fifo.path) is not None
-    except (procalive.ProcaliveError, OSError) as error:
-        fifo.remark = words.reason(error)
-        return
-    owner = f"{fifo.lock.pid} ({procalive._name_of(fifo.lock.pid)})" if fifo.lock and fifo.lock.pid > 0 else ""
-    if not alive:
-        fifo.state = LOCKED if fifo.lock else FREE
-        fifo.remark = f"locked by {owner or 'a process that cannot be seen'}" if fifo.lock else ""
-        return
-    fifo.state = _held(fifo, max_age) if fifo.lock else UNKNOWN
-    fifo.remark = f"taken by {owner}, of which you may not see more" if owner else "read by a process you may not see"
+def _late(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
+    """By the rule of `check --max-age`, which is asked only where it can find something."""
+    age = time.time() - (fifo.beat or 0.0)
+    if age < -_TICK:
+        yield FUTURE, f"its last beat is {words.duration(-age)} ahead of the clock"
+    elif max_age is not None and age > max_age and procalive.beat_problem(fifo.path, max_age):
+        yield NO_BEAT, ""

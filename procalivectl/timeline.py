@@ -11,10 +11,16 @@ from procalivectl import survey
 CELLS = 20
 SECONDS = 15.0  # a cell: five minutes in all
 
-_HELD, _STALE, _FREE, _UNSURE = "█", "▒", "·", "?"
-_PARTLY = "▄"  # held for part of the time
-_GLYPHS = {survey.HELD: _HELD, survey.SHARED: _HELD, survey.STALE: _STALE, survey.FREE: _FREE}
-_COLOURS = {_HELD: "green", _PARTLY: "green", _STALE: "yellow", _FREE: "dim", _UNSURE: "magenta"}
+_HELD, _PARTLY, _TROUBLE, _FREE, _UNSURE = "█", "▄", "▒", "·", "?"
+_COLOURS = {_HELD: "green", _PARTLY: "green", _TROUBLE: "yellow", _FREE: "dim", _UNSURE: "magenta"}
+LEGEND = (
+    (_HELD, "held"),
+    (_PARTLY, "held for part of the time"),
+    (_TROUBLE, "in trouble, as STATE names it"),
+    (_FREE, "free"),
+    (_UNSURE, "cannot tell"),
+    ("blank", "not looked at"),
+)
 
 
 class Timeline:
@@ -33,7 +39,7 @@ class Timeline:
         for fifo in fifos:
             cells = self._seen.get(fifo.path, {})
             kept[fifo.path] = {number: seen for number, seen in cells.items() if number > self._cell - CELLS}
-            kept[fifo.path].setdefault(self._cell, set()).add(_GLYPHS.get(fifo.state, _UNSURE))
+            kept[fifo.path].setdefault(self._cell, set()).add(_seen_as(fifo))
         self._seen, self._bars = kept, {}
 
     def bar(self, path: str) -> Text:
@@ -49,8 +55,14 @@ class Timeline:
         return text
 
 
+def _seen_as(fifo: survey.Fifo) -> str:
+    if fifo.trouble:
+        return _TROUBLE
+    return {survey.FREE: _FREE, survey.UNKNOWN: _UNSURE}.get(fifo.state, _HELD)
+
+
 def _glyph(seen: set[str]) -> str:
     """One for all that was seen in a cell: the worst, but a short run shows too."""
-    if _HELD in seen and _FREE in seen:
+    if {_HELD, _FREE} <= seen and _TROUBLE not in seen:
         return _PARTLY
-    return next((glyph for glyph in (_UNSURE, _STALE, _FREE, _HELD) if glyph in seen), " ")
+    return next((glyph for glyph in (_TROUBLE, _UNSURE, _FREE, _HELD) if glyph in seen), " ")

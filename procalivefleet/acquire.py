@@ -31,15 +31,17 @@ class FrontGone(Exception):
 class Acquisition:
     """The way of one lease through the queue.
 
-    timeout: seconds to wait for others, 0 for none, inf for ever.
+    timeout: seconds to wait for others, 0 for none, inf for ever.  tells: whether
+    to say whom it waits for.
     """
 
-    def __init__(self, etcd: Etcd, name: str, lease: Lease, timeout: float, front: Wire) -> None:
+    def __init__(self, etcd: Etcd, name: str, lease: Lease, front: Wire, timeout: float, tells: bool) -> None:
         self._etcd = etcd
         self._name = name
         self._lease = lease
         self._front = front
         self._wait = timeout > 0
+        self._tells = tells
         self._give_up = boot() + timeout
         self._start_by = boot() + words.PATIENCE
         self.watcher: Watcher | None = None
@@ -92,6 +94,9 @@ class Acquisition:
 
     def _sleep(self, first: Contender, ahead: Contender) -> None:
         """Until the one ahead has gone, our place is lost, or events may be missing."""
+        if self._tells:
+            self._tells = False
+            self._front.tell("note", f"{self._name}: held by {first}; waiting")
         again = self._lease.renewal
         while True:
             if boot() >= self._give_up:

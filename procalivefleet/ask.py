@@ -69,7 +69,7 @@ def _row(one: Contender) -> tuple[str, ...]:
         return one.name, "foreign", "?", "?", "?", "?", str(one.fence), words.show(one.key)
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["since"]))
     here = facts["host"] == words.host()
-    user = procalive._user_name(facts["uid"]) if here and facts["uid"] >= 0 else str(facts["uid"])
+    user = procalive.user_name(facts["uid"]) if here and facts["uid"] >= 0 else str(facts["uid"])
     command = " ".join(words.show(word) for word in facts["command"])
     return one.name, facts["state"], words.show(facts["host"]), str(facts["pid"]), user, since, str(one.fence), command
 

@@ -44,8 +44,9 @@ def _hold(options: Options, operands: list[str]) -> int:
 
     name, *command = operands
     name = words.name_of(name)
-    terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, options.verbose)
-    fifo = words.fifo_of(name) if options.fifo is None else os.path.abspath(options.fifo)
+    verbose = options.verbose or (os.isatty(2) and not options.quiet)
+    terms = Terms(options.ttl, options.grace, options.timeout or 0.0, options.conflict, options.quiet, verbose)
+    fifo = words.fifo_of(name) if options.fifo is None else options.fifo
     job.refuse_unkillable(command)
     procalive.check(fifo)  # what is no FIFO shall be known before etcd is asked
     return front.hold(name, fifo, command, terms)

@@ -63,7 +63,7 @@ class Contender:
         where = f"{words.show(self.facts['host'])}:{self.facts['pid']}"
         command = self.facts["command"]
         called = words.show(command[0].rpartition("/")[2]) if command else "?"
-        return f"{where} ({called}) for {procalive._duration(time.time() - self.facts['since'])}"
+        return f"{where} ({called}) for {procalive.duration(time.time() - self.facts['since'])}"
 
 
 def facts_in(value: str) -> dict[str, Any]:
@@ -116,3 +116,18 @@ def contenders_in(name: str, answer: Answer) -> list[Contender]:
 def holder(found: list[Contender]) -> Contender | None:
     """Who holds: the first, unless it still says that it waits."""
     return found[0] if found and not found[0].waits else None
+
+
+def names(etcd: Etcd, until: float) -> list[str]:
+    """The names that anybody holds or waits for.  Raises Unreachable, Refused."""
+    start = words.prefix()
+    question = {"key": encode(start), "range_end": encode(f"{start[:-1]}0"), "keys_only": True}
+    answer = etcd.call("kv/range", question, until)
+    keys = [decode(pair["key"])[len(start) :] for pair in answer.get("kvs", ())]
+    return sorted({key.partition("/")[0] for key in keys if "/" in key})
+
+
+def seconds_left(etcd: Etcd, lease: str, until: float) -> tuple[float, float]:
+    """(seconds that a lease has left, its TTL); negative where it has ended.  Raises Unreachable, Refused."""
+    answer = etcd.call("lease/timetolive", {"ID": lease}, until)
+    return float(answer.get("TTL", 0)), float(answer.get("grantedTTL", 0))

@@ -40,13 +40,10 @@ def decode(text: object) -> str:
 
 
 class Etcd:
-    """The members named by ETCDCTL_ENDPOINTS.  Not for several threads at once."""
+    """These members, or those that ETCDCTL_ENDPOINTS names.  Not for several threads at once."""
 
-    def __init__(self) -> None:
-        names = os.environ.get("ETCDCTL_ENDPOINTS") or "127.0.0.1:2379"
-        self.endpoints = [Endpoint(name.strip()) for name in names.split(",") if name.strip()]
-        if not self.endpoints:
-            raise Refused("ETCDCTL_ENDPOINTS: names no endpoint")
+    def __init__(self, endpoints: list[Endpoint] | None = None) -> None:
+        self.endpoints = endpoints or _endpoints()
         self._at = 0
         self._login = _Login()
 
@@ -110,6 +107,14 @@ class Etcd:
         except NeedsLogin:
             self._login.forget()
             return post(self.member, path, body, self._login.headers(self.member, until), until)
+
+
+def _endpoints() -> list[Endpoint]:
+    names = os.environ.get("ETCDCTL_ENDPOINTS") or "127.0.0.1:2379"
+    endpoints = [Endpoint(name.strip()) for name in names.split(",") if name.strip()]
+    if not endpoints:
+        raise Refused("ETCDCTL_ENDPOINTS: names no endpoint")
+    return endpoints
 
 
 class NeedsLogin(Refused):

@@ -76,7 +76,9 @@ def _become_keeper(
     try:
         os.setsid()
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        _close_all_but(front.fileno(), front_pidfd)
+        # A pipe that somebody reads to its end would stay open, and an outer lock held.
+        procalive._close_all_but(front.fileno(), front_pidfd)
+        procalive._open_standard_descriptors()
         procalive._set_title("fleet", "keeper", name)
         from procalivefleet.keeper import Keeper
 
@@ -86,14 +88,6 @@ def _become_keeper(
     except BaseException as error:
         front.tell("failed", words.line(error))
     os._exit(0)
-
-
-def _close_all_but(*kept: int) -> None:
-    """Or a pipe that somebody reads to its end would stay open, and an outer lock held."""
-    for fd in procalive._own_descriptors():
-        if fd not in kept:
-            procalive._close_quietly(fd)
-    procalive._open_standard_descriptors()
 
 
 def _give_back(lease: str) -> None:
@@ -116,7 +110,8 @@ class _Front:
 
     def __init__(self, name: str, fifo: str, terms: Terms, keeper: Wire, deadline: SharedTime, ttl: float) -> None:
         self._name = name
-        self._fifo = fifo
+        self._given = fifo
+        self._fifo = job.local_path(fifo)
         self._grace = terms.grace
         self._terms = terms
         self._margin = margin(ttl)
@@ -124,7 +119,7 @@ class _Front:
         self._deadline = deadline
         self._signals = kernel.Signals(_PASSED_ON | {signal.SIGCHLD})
         self._timer = kernel.Timer()
-        self._watch = procalive._Watch()
+        self._watch = procalive.Watch()
         self._stage = _RUNNING
         self._kill_by = 0.0
         self._lost = self._fifo_alive = self._keeper_done = self._reported = False
@@ -137,7 +132,7 @@ class _Front:
     def run(self, command: list[str], fence: str) -> int:
         """The exit status."""
         self._timer.set(self._term_at())
-        plan = Plan(self._name, self._fifo, command, fence, self._term_at(), self._signals.before)
+        plan = Plan(self._name, self._given, command, fence, self._term_at(), self._signals.before)
         self._job, report = job.start(plan, self._keeper)
         self._pidfd = os.pidfd_open(self._job)
         self._events = Events()
@@ -145,7 +140,7 @@ class _Front:
         self._events.on(self._signals, self._pass_signals)
         self._events.on(self._timer, self._ring)
         self._events.on(self._keeper, self._hear_keeper)
-        self._events.on(self._watch._epoll, self._see_fifo)
+        self._events.on(self._watch, self._see_fifo)
         while not self._is_over():
             self._events.wait()
         return words.LOST if self._lost else self._status
@@ -168,7 +163,7 @@ class _Front:
         os.close(report)
         if not told:
             # It may have ended already: before the watch began, or just then.
-            self._fifo_alive = self._watch.add(self._fifo) is not None and not self._watch.went()
+            self._fifo_alive = self._watch.add(self._fifo) is not None and not self._watch.gone_already()
             return
         status, _, text = told.partition(" ")
         self._keeper.tell("failed")
@@ -199,7 +194,7 @@ class _Front:
                 self._status = status if status >= 0 else 128 - status
 
     def _see_fifo(self) -> None:
-        if self._watch.went():
+        if self._watch.gone_already():
             self._fifo_alive = False
 
     def _hear_keeper(self) -> None:

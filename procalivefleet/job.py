@@ -19,16 +19,22 @@ _MOMENT = 0.5  # seconds: who looks through /proc keeps a FIFO alive for a momen
 _NOT_FOR_COMMAND = ("ETCDCTL_PASSWORD", "ETCDCTL_USER", "ETCDCTL_KEY")
 
 
+def local_path(fifo: str) -> str:
+    """The absolute path of a FIFO, or of `@NAME`.  Raises procalive.Refused."""
+    return os.path.abspath(procalive.path(fifo))
+
+
 class Plan:
     """What to run.
 
-    fifo: absolute path.  fence: the create revision.  latest: when it is too late to
-    start (boot clock).  mask: the signals that were blocked at the beginning.
+    given: the FIFO as it was named.  fifo: its absolute path.  fence: the create
+    revision.  latest: when it is too late to start (boot clock).  mask: the signals that were blocked at the beginning.
     """
 
-    def __init__(self, name: str, fifo: str, command: list[str], fence: str, latest: float, mask: Iterable[int]):
+    def __init__(self, name: str, given: str, command: list[str], fence: str, latest: float, mask: Iterable[int]):
         self.name = name
-        self.fifo = fifo
+        self.given = given
+        self.fifo = local_path(given)
         self.command = command
         self.fence = fence
         self.latest = latest
@@ -41,7 +47,7 @@ def refuse_unkillable(command: list[str]) -> None:
     At the exec of a program that changes user, group or capabilities the kernel
     clears PR_SET_PDEATHSIG (prctl(2)), and only root may still kill what it becomes.
     """
-    file = next((file for file in procalive._candidates(os.fsencode(command[0])) if os.access(file, os.X_OK)), None)
+    file = procalive._program(procalive._behind_wrappers(command)[0])
     if file is None or os.geteuid() == 0:
         return
     what = ""
@@ -82,7 +88,7 @@ def _become(plan: Plan, keeper: Wire, front: int) -> tuple[int, str]:
     if not kernel.die_with_parent(front):
         os._exit(words.FAILED)
     try:
-        held = procalive.hold(plan.fifo, timeout=_MOMENT)
+        held = procalive.hold(plan.given, timeout=_MOMENT)
     except procalive.Held as conflict:
         return words.HELD, words.line(conflict)
     if words.boot() >= plan.latest:
@@ -93,7 +99,7 @@ def _become(plan: Plan, keeper: Wire, front: int) -> tuple[int, str]:
     for name in _NOT_FOR_COMMAND:
         os.environ.pop(name, None)
     signal.pthread_sigmask(signal.SIG_SETMASK, plan.mask)
-    return procalive._become(plan.fifo, held.fd, plan.command, procalive._Options()), ""
+    return procalive._become(plan.fifo, held.fd, None, plan.command, procalive._Options()), ""
 
 
 def kill_all(fifo: str | None, pidfd: int | None) -> str:

@@ -52,7 +52,8 @@ class Keeper:
 
     def run(self) -> None:
         """All of it; every failure becomes a message to the front."""
-        turn = Acquisition(self._etcd, self._name, self._lease, self._terms.timeout, self._front)
+        terms = self._terms
+        turn = Acquisition(self._etcd, self._name, self._lease, self._front, terms.timeout, terms.verbose)
         try:
             self._note_version()
             turn.run()
@@ -68,7 +69,9 @@ class Keeper:
             assert turn.watcher is not None
             self._deadline.value = self._lease.deadline
             self._front.tell("held", self._lease.fence, self._lease.ttl, self._lease.lease)
-            guard = _Guard(self._fifo, self._deadline, self._front, self._etcd, self._lease, turn.watcher)
+            guard = _Guard(
+                job.local_path(self._fifo), self._deadline, self._front, self._etcd, self._lease, turn.watcher
+            )
             guard.run(self._front_pidfd)
             self._lease.revoke(_REVOCATION)
             self._front.tell("free")
@@ -105,7 +108,7 @@ class _Guard:
         self._lease = lease
         self._watcher = watcher
         self._timer = kernel.Timer()
-        self._fifo_watch = procalive._Watch()
+        self._fifo_watch = procalive.Watch()
         self._job: int | None = None  # its pidfd, while it lives
         self._started = self._fifo_alive = self._not_to_start = self._front_gone = self._lost = False
         self._renew_at = lease.renewal
@@ -116,7 +119,7 @@ class _Guard:
         self._events.on(front, self._hear_front)
         self._events.on(watcher, self._hear_etcd)
         self._events.on(self._timer, self._timer.rang)
-        self._events.on(self._fifo_watch._epoll, self._fifo_changed)
+        self._events.on(self._fifo_watch, self._fifo_changed)
 
     def run(self, front_pidfd: int) -> None:
         """Until the job is dead, or is not to be started."""
@@ -175,7 +178,7 @@ class _Guard:
         self._job = pidfd
         self._events.on(pidfd, self._job_ended)
         # It may have ended already: before the watch began, or just then.
-        self._fifo_alive = self._fifo_watch.add(self._fifo) is not None and not self._fifo_watch.went()
+        self._fifo_alive = self._fifo_watch.add(self._fifo) is not None and not self._fifo_watch.gone_already()
         for event in self._early:
             self._carry_out(event)
 
@@ -186,7 +189,7 @@ class _Guard:
         self._job = None
 
     def _fifo_changed(self) -> None:
-        if self._fifo_watch.went():
+        if self._fifo_watch.gone_already():
             self._fifo_alive = False
 
     def _front_ended(self, pidfd: int) -> None:

@@ -111,7 +111,7 @@ def _facts(command: list[str]) -> dict[str, Any]:
     return {
         "state": contenders.WAITING,
         "host": words.host(),
-        "boot_id": _boot_id(),
+        "boot_id": boot_id(),
         "pid": os.getppid(),
         "uid": os.geteuid(),
         "command": _shortened(command),
@@ -119,7 +119,8 @@ def _facts(command: list[str]) -> dict[str, Any]:
     }
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Of this boot of this kernel; '?' without /proc."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return file.read().strip()

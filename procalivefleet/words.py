@@ -53,14 +53,14 @@ def say(text: object) -> None:
 
 def show(text: str) -> str:
     """Text from elsewhere fit for one line: control characters escaped."""
-    return procalive._show(text) if text else "''"
+    return procalive.escape(text) if text else "''"
 
 
 def line(error: BaseException) -> str:
     """An exception as one line."""
     if isinstance(error, (FleetError, procalive._Usage)):
         return str(error)
-    return procalive._line(error)
+    return procalive.message(error)
 
 
 def name_of(word: str) -> str:
@@ -74,15 +74,8 @@ def name_of(word: str) -> str:
 
 
 def fifo_of(name: str) -> str:
-    """The FIFO that holds a name on this host unless another is given: `@fleet-NAME`."""
-    if os.geteuid() == 0:
-        directory = "/run/procalive"
-    else:
-        import pwd
-
-        directory = pwd.getpwuid(os.geteuid()).pw_dir + "/.local/state/procalive"
-    os.makedirs(directory, 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
-    return f"{directory}/fleet-{name}.fifo"
+    """The FIFO that holds a name on this host unless another is given."""
+    return f"@fleet-{name}"
 
 
 def prefix() -> str:

@@ -117,10 +117,10 @@ load helper
     hold_bg
     as=("${other[@]}")
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to root and has mode 0600; run this as root, *"
     end_holder
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to root *"
 }
 
 @test "check exits 2 when a directory on the way may not be searched" {
@@ -170,12 +170,12 @@ load helper
 @test "check -v says on stdout who is alive, and who not" {
     hold_bg
     go check -v "$F" missing
-    ends 1 '' "$F: alive, held by $pid (sleep) for "*$'\nmissing: not alive'
+    ends 1 '' "$F: alive, held by $pid (sleep) for "*$'\nmissing: no such FIFO'
 }
 
 @test "check -v says the same through the launcher and procalive.py" {
     checks -v missing
-    ends 1 '' 'missing: not alive'
+    ends 1 '' 'missing: no such FIFO'
 }
 
 @test "check works with closed standard descriptors" {
@@ -188,4 +188,28 @@ load helper
     ends 1
     checks file
     ends 2
+}
+
+@test "check exits 1 though the number of a holder that let go is in use again, by a waiter of the same FIFO" {
+    mkfifo "$F" orders
+    # It held, let go, and waits now for a reader that left no link, with the write end as the same number.
+    bg "$PY" -ISE -c 'import os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1])); import procalive
+with open("/dev/null"), procalive.hold(sys.argv[2]): pass
+open("released", "w").close(); open("orders").read(); procalive.wait(sys.argv[2])' "$LIB" "$F"
+    local waiter=$pid reader
+    until_true test -e released
+    bg sh -c 'exec sleep 300 8<>"$1"' sh "$F"
+    reader=$pid
+    until_true asleep_on "$reader" "$F"
+    : >orders
+    until_true asleep_on "$waiter" "$F"
+    kill -s STOP "$waiter"
+    kill -s KILL "$reader"
+    wait "$reader" 2>/dev/null || true
+    checks "$F"
+    ends 1
+    # shellcheck disable=SC2016 # the inner shell's
+    go_cmd sh -c '. "$1/shell/procalive.sh"; procalive_guard "$2"' sh "$TOP" "$F"
+    ends 0
 }

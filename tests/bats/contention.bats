@@ -99,3 +99,31 @@ SH
 }
 
 all_but_one_done() { [ -e statuses ] && [ "$(wc -l <statuses)" = 15 ] && [ "$(wc -l <ran)" = 1 ]; }
+
+@test "processes that hold by turns are never told of an obstructor, nor are threads" {
+    cat >turns.py <<'PYTHON'
+import os, sys, threading
+sys.path.insert(0, os.path.dirname(sys.argv[1])); import procalive
+
+def turns():
+    got = 0
+    while got < 300:
+        try:
+            with procalive.hold(sys.argv[2], timeout=5):
+                got += 1
+        except procalive.Held:
+            pass
+        except procalive.Obstructed as error:
+            print(error)
+            os._exit(1)
+
+workers = [threading.Thread(target=turns) for _ in range(2)]
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+PYTHON
+    bg "$PY" -ISE turns.py "$LIB" "$F"
+    local other=$pid
+    go_cmd "$PY" -ISE turns.py "$LIB" "$F"
+    ends 0
+    wait "$other"
+}

@@ -195,6 +195,28 @@ another_user() {
     own_copy
 }
 
+# a_user: alice, whom a passwd of our own has, in a mount namespace with a /run of
+# its own.  ${as_root[@]} and ${as_alice[@]} run a program there, sudo included.
+a_user() {
+    another_user
+    need unshare
+    need nsenter
+    home=$BATS_TEST_TMPDIR/home
+    mkdir "$home"
+    chown 54321:54321 "$home"
+    { cat /etc/passwd && echo "alice:x:54321:54321::$home:/bin/sh"; } >passwd
+    { cat /etc/shadow && echo 'alice:*:19000:0:99999:7:::'; } >shadow
+    echo 'ALL ALL=(ALL:ALL) NOPASSWD: ALL' >sudoers
+    chmod 0440 sudoers
+    # shellcheck disable=SC2016 # the inner shell's
+    bg unshare --mount sh -c 'for file in passwd shadow; do mount --bind $file /etc/$file; done
+        [ ! -e /etc/sudoers ] || mount --bind sudoers /etc/sudoers
+        mount -t tmpfs -o mode=0755 none /run && touch mounted && exec sleep 300'
+    until_true test -e mounted
+    as_root=(nsenter --target "$pid" --mount --wd --)
+    as_alice=("${as_root[@]}" setpriv --reuid 54321 --regid 54321 --clear-groups --)
+}
+
 # own_copy: make $P and $LIB the test's own, readable by all and compiled.
 own_copy() {
     mkdir -p copy/bin

@@ -209,7 +209,7 @@ blocked_flock() { grep -q -- "-> FLOCK .*:$(stat -c %i "$F") " /proc/locks; }
 @test "hold --fd exits 125 for what is not a FIFO" {
     echo data >file
     go_cmd sh -c 'exec 9<>file; "$0" hold --fd 9 file' "$P"
-    ends 125 'procalive: file: not a FIFO'
+    ends 125 'procalive: file: not a FIFO but a regular file; *'
     same "$(cat file)" data
 }
 

@@ -118,6 +118,7 @@ except ChildProcessError: print("no children")'
 
 @test "hold -o exits 127 or 126 when the command cannot run, and the keeper has let go" {
     echo wrong >plain
+    mkfifo "$F"
     as=(env PATH=/usr/bin:/bin)
     for n in {1..5}; do
         go hold -o "$F" no-such-command
@@ -182,6 +183,7 @@ except ChildProcessError: print("no children")'
 
 @test "hold -o exits 127 where its keeper was ended before the command could not be run" {
     need strace
+    mkfifo "$F"
     # With the signal to stop, the look at the command is the last that it does for now.
     bg_logged strace -D -f -o trace -P "$PWD/none" -e trace=%file -e inject=%file:signal=STOP "$P" hold -o "$F" "$PWD/none"
     until_true grep -qs 'stopped by SIGSTOP' trace
@@ -208,4 +210,32 @@ except ChildProcessError: print("no children")'
     ends 125 "procalive: $F: cannot start a keeper: *"
     [ ! -e ran ]
     free "$F"
+}
+
+@test "hold right after hold -o is never refused by what has ended, -w or not, and by whichever entry" {
+    local n
+    for n in {1..25}; do
+        "$P" hold -o "$F" true
+        go hold "$F" true
+        ends 0
+    done
+    go_cmd "$PY" -ISE - "$LIB" "$P" "$F" <<'PYTHON'
+import os, subprocess, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1])); import procalive
+for n in range(25):
+    subprocess.run([*sys.argv[2:3], "hold", "-o", sys.argv[3], "true"], check=True)
+    procalive.hold(sys.argv[3]).release()
+PYTHON
+    ends 0
+}
+
+@test "hold is not refused by a keeper that cannot run just now, though its job has ended" {
+    hold_o
+    kill -s STOP "$keeper"
+    kill -s KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    bg_logged "$P" hold "$F" sh -c 'exit 7'
+    until_true asleep_on "$pid" "$F"
+    kill -s CONT "$keeper"
+    returns 7
 }

@@ -23,13 +23,15 @@ stubborn() {
     ended_by TERM
 }
 
-@test "kill exits 1 and is silent when nobody holds" {
+@test "kill exits 1 and is silent when nobody holds, and says that there is no such FIFO, but for -q" {
     mkfifo "$F"
     go kill "$F"
     ends 1
-    go kill missing/fifo
-    ends 1
     go kill -k 1 "$F"
+    ends 1
+    go kill missing/fifo
+    ends 1 'procalive: missing/fifo: no such FIFO'
+    go kill -q missing/fifo
     ends 1
     same "$(ls -A)" job.fifo
 }
@@ -126,8 +128,9 @@ stubborn() {
     hold_bg
     go kill -v "$F"
     ends 0 "procalive: $F: signalled $pid"
-    go kill -v missing
-    ends 1 'procalive: missing: signalled nobody'
+    mkfifo other
+    go kill -v other
+    ends 1 'procalive: other: signalled nobody'
 }
 
 @test "kill does not signal itself, nor the launcher, as the job, nor does -k wait for itself" {
@@ -179,9 +182,9 @@ stubborn() {
 @test "kill -k ends a stopped holder" {
     hold_bg
     kill -s STOP "$pid"
-    go kill -k 0.1 "$F"
+    go kill -k 60 "$F"
     ends 0
-    ended_by KILL
+    ended_by TERM # and not by KILL: it was continued
 }
 
 @test "kill -k ends the job of a keeper that ignores SIGTERM" {
@@ -234,7 +237,7 @@ stubborn() {
     as=("${other[@]}")
     until_true eval '"${as[@]}" "$P" who "$F"'
     go kill "$F"
-    ends 2 "procalive: $F: held, but by $pid (sh), into which you may not look *"
+    ends 2 "procalive: $F: held, but by $pid (sh), into which you may not look"
     kill -0 "$(<child)"
 }
 
@@ -277,7 +280,7 @@ stubborn() {
     need_root # for a process that SIGKILL does not end: the first of a PID namespace, from within
     as=(unshare --pid --fork --kill-child --mount-proc "$P" hold "$F" sh -c '"$@"; exit $?' sh)
     go kill -k 0.1 "$F"
-    ends 124 "procalive: $F: still held after SIGKILL by 1 (sh) for *"
+    ends 124 "procalive: $F: still held by 1 (sh) for * after SIGKILL"
     go kill -q -k 0.1 "$F"
     ends 124
 }
@@ -296,4 +299,81 @@ stubborn() {
     ends 0
     checks "$F"
     ends 1
+}
+
+# --- stopped holders, and what the main process leaves ---
+
+# stopped: a holder that says which signal it got, stopped.
+stopped() {
+    rm -f got ready
+    hold_bg "$F" env --default-signal bash -c 'for s in TERM INT QUIT HUP USR1; do trap "echo $s >>got; exit 5" $s; done; touch ready
+        while :; do sleep 0.02; done'
+    until_true test -e ready
+    kill -s STOP "$pid"
+    until_true in_state T "$pid"
+}
+
+in_state() { [ "$(state_of "$2")" = "$1" ]; }
+
+@test "kill resumes a stopped holder for TERM, INT and QUIT, so that it can act on them" {
+    for signal in TERM INT QUIT; do
+        stopped
+        go kill -s $signal "$F"
+        ends 0
+        status=0
+        wait "$pid" || status=$?
+        same "$status $(<got)" "5 $signal"
+    done
+}
+
+@test "kill resumes nobody for STOP, USR1, HUP and 0" {
+    stopped
+    for signal in STOP USR1 HUP 0; do
+        go kill -s $signal "$F"
+        ends 0
+        same "$(state_of "$pid")" T
+    done
+    [ ! -e got ]
+}
+
+@test "kill -k resumes a stopped holder for any signal" {
+    for signal in HUP USR1 TERM; do
+        stopped
+        go kill -s $signal -k 60 "$F"
+        ends 0
+        same "$(<got)" $signal
+    done
+}
+
+@test "kill -k gives the signal at once to what the end of the main process leaves holding" {
+    # The tool says that it got TERM, and not KILL after a minute.
+    cat >script <<'S'
+#!/bin/sh
+"$PY" -c 'import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (open("got", "w"), sys.exit())); open("ready", "w"); signal.pause()'
+exit
+S
+    chmod +x script
+    PY=$PY hold_bg "$F" ./script
+    until_true test -e ready
+    go kill -k 60 "$F"
+    ends 0
+    [ -e got ]
+    free "$F"
+}
+
+@test "kill -k gives no signal to a plain reader that is left, and exits 124" {
+    hold_bg
+    local holder=$pid
+    bg sh -c 'exec sleep 300 8<>"$1"' sh "$F"
+    until_true asleep_on "$pid" "$F"
+    go kill -k 0.1 "$F"
+    ends 124 "procalive: $F: still read by $pid (sleep), which does not hold the lock*"
+    until_true ended "$holder"
+    kill -0 "$pid"
+}
+
+@test "kill with a number says that it takes a FIFO" {
+    go kill $$
+    ends 1 "procalive: $$: no such FIFO; kill takes a FIFO, not a PID"
 }

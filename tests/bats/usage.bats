@@ -49,24 +49,35 @@ wrong() {
 @test "no arguments exit 2" { wrong 2 'a verb is missing *'; }
 
 @test "an unknown verb exits 2" {
-    for word in lock '' -- -x --verbose Hold hold\ ; do wrong 2 '*: no such verb (hold, check, wait, who, kill)*' "$word"; done
+    for word in lock '' -- -x --verbose Hold hold\ ; do wrong 2 '*: no such verb (hold, check, wait, who, kill, path)*' "$word"; done
 }
 
 @test "an unknown option exits 2, and 125 for hold" {
-    for option in -x --foo --wait -Z --=f; do
+    for option in -y --foo --up -Z --=f; do
         wrong 125 "hold: ${option%=f}: no such option; see procalive hold -h" hold $option f true
-        for verb in check wait who kill; do
+    done
+    for option in --foo --close --=f; do
+        for verb in check wait who kill path; do
             wrong 2 "$verb: ${option%=f}: no such option; see procalive $verb -h" $verb $option f
         done
     done
 }
 
 @test "an option of another verb exits 2, and 125 for hold" {
-    wrong 125 'hold: -t: no such option*' hold -t 1 f true
-    wrong 2 'check: -w: no such option*' check -w 1 f
-    wrong 2 'wait: -q: no such option*' wait -q f
-    wrong 2 'who: -v: no such option*' who -v f
-    wrong 2 'kill: -9: no such option*' kill -9 f
+    wrong 2 'check: -w: no such option; see *' check -w 1 f
+    wrong 2 'wait: -q: no such option; see *' wait -q f
+    wrong 2 'who: -v: no such option; see *' who -v f
+}
+
+@test "an option that another program, or another verb, has is answered with the right one" {
+    wrong 125 'hold: -t: no such option; the option to wait is -w SECS; see *' hold -t 1 f true
+    wrong 125 'hold: -u: no such option; a hold ends with its command; see *' hold -u f
+    wrong 125 'hold: -c: no such option; -c goes behind the FIFO; see *' hold -c 'a | b' f
+    wrong 125 'hold: --command: no such option; --command goes behind the FIFO; see *' hold --command 'a | b' f
+    wrong 2 'wait: -w: no such option; the time limit of wait is -t SECS; see *' wait -w 5 f
+    wrong 2 'check: -q: no such option; check prints nothing without -v; see *' check -q f
+    wrong 2 'kill: -9: no such option; the option for a signal is -s 9; see *' kill -9 f
+    wrong 2 'kill: -H: no such option; the option for a signal is -s HUP; see *' kill -HUP f
 }
 
 @test "a missing operand exits 2, and 125 for hold" {
@@ -74,8 +85,8 @@ wrong() {
     wrong 125 'hold: needs a FIFO and a command*' hold f
     wrong 125 'hold: needs a FIFO and a command*' hold f --
     wrong 125 'hold: needs a FIFO and a command*' hold -- f
-    for verb in check wait who kill; do wrong 2 "$verb: needs *" $verb; done
-    for verb in check wait who kill; do wrong 2 "$verb: needs *" $verb --; done
+    for verb in check wait who kill path; do wrong 2 "$verb: needs *" $verb; done
+    for verb in check wait who kill path; do wrong 2 "$verb: needs *" $verb --; done
 }
 
 @test "kill with two FIFOs exits 2, and signals nobody" {
@@ -83,7 +94,7 @@ wrong() {
 }
 
 @test "an option without its value exits 2, and 125 for hold" {
-    for option in -w -E -m --fd; do wrong 125 "hold: $option*needs *" hold $option; done
+    for option in -w --wait --timeout -k --replace --max-age -E --conflict-exit-code -m --mode --fd; do wrong 125 "hold: $option*needs *" hold $option; done
     wrong 2 'wait: -t*needs SECS*' wait -t
     wrong 2 'check: --max-age*needs SECS*' check --max-age
     wrong 2 'kill: -s*needs SIGNAL*' kill -s

@@ -122,9 +122,9 @@ all_asleep() { ! grep -h '^State:' "/proc/$1/task"/*/status | grep -qv 'S (sleep
     mkfifo -m 0644 "$F"
     as=("${other[@]}")
     go wait --up "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to root *"
     go wait --up new
-    ends 2 'procalive: new: Permission denied'
+    ends 2 'procalive: new: cannot be made: permission denied, . belongs to root; *'
 }
 
 @test "wait --up exits 2 beside --pid, --status and --max-age" {

@@ -175,3 +175,13 @@ def _unpack(directory: Path) -> None:
     for package in directory.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, directory], check=True, capture_output=True, timeout=300)
         package.unlink()
+
+
+@pytest.fixture
+def own_names() -> Iterator[Path]:
+    """Where this user's @NAMEs lie; those that the test made are taken away."""
+    directory = Path(procalive.names_directory())
+    before = set(directory.iterdir()) if directory.exists() else set()
+    yield directory
+    for left in set(directory.iterdir()) - before:
+        left.unlink()

@@ -14,6 +14,7 @@ import pytest
 from conftest import CTL, TOP, ctl, in_terminal, until
 
 import procalive
+from procalivectl import __main__ as main_module
 from procalivectl import cli, survey
 from procalivectl.__main__ import LIBRARIES
 
@@ -58,7 +59,9 @@ def test_without_the_extra_one_line_tells_the_command_and_ends_2():
     # -S: as if nothing were installed.
     done = subprocess.run([sys.executable, "-S", CTL[1], "ls"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert only_line(done).endswith(f"-m pip install '{TOP}[ctl]'")
+    assert only_line(done).startswith(
+        f"typer is not installed; install it with: {sys.executable} -m venv --clear {TOP}/lib/"
+    )
 
 
 @pytest.mark.parametrize(("verb", "missing"), [("export", "prometheus_client"), ("top", "textual")])
@@ -73,16 +76,47 @@ def install_command(*what: str) -> str:
     return shlex.join([sys.executable, "-m", "pip", "install", *what])
 
 
-def test_after_make_install_the_command_puts_the_libraries_where_they_are_found(place):
+@pytest.fixture
+def installed(place) -> Path:
+    """`make install`, run without a library in sight."""
     if not shutil.which("make"):
         pytest.skip("make is not here")
     subprocess.run(["make", "-s", "-C", TOP, "install", f"PREFIX={place}"], check=True, capture_output=True)
-    installed = [sys.executable, "-S", place / "bin/procalivectl", "--version"]
-    said = only_line(subprocess.run(installed, capture_output=True, text=True, check=False))
-    target = ("--upgrade", "--target", f"{place}/share/procalive", *LIBRARIES)
-    assert said == f"typer is not installed; install it with: {install_command(*target)}"
-    (place / "share/procalive/typer.py").write_text("raise SystemExit('found')")
-    assert subprocess.run(installed, capture_output=True, text=True, check=False).stderr == "found\n"
+    return place
+
+
+def run_installed(top: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-S", top / "bin/procalivectl", "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_after_make_install_one_command_is_told_that_makes_an_environment(installed):
+    said = only_line(run_installed(installed))
+    place = f"{installed}/lib/procalivectl"
+    venv = shlex.join([sys.executable, "-m", "venv", "--clear", place])
+    pip = shlex.join([f"{place}/bin/pip", "install", *LIBRARIES])
+    assert said == f"typer is not installed; install it with: {venv} && {pip}"
+
+
+def test_where_ensurepip_is_a_package_of_its_own_the_command_installs_it_first(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    assert main_module._environment("/").startswith("apt-get install -y python3-venv && ")
+
+
+def test_who_may_not_write_there_is_told_sudo(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert main_module._environment("/usr/local").startswith("sudo sh -c '")
+
+
+def test_the_environment_that_the_command_makes_is_used_and_goes_with_make_uninstall(installed):
+    own = installed / "lib/procalivectl"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
+    (libraries,) = own.glob("lib/python*/site-packages")
+    (libraries / "tests.pth").write_text("\n".join(path for path in sys.path if "site-packages" in path))
+    assert run_installed(installed).stdout == f"procalivectl {procalive.__version__}\n"
+    assert not (installed / "share/procalive/typer").exists()
+    subprocess.run(["make", "-s", "-C", TOP, "uninstall", f"PREFIX={installed}"], check=True, capture_output=True)
+    assert not own.exists()
 
 
 def test_the_libraries_named_are_those_of_the_extra():
@@ -132,7 +166,7 @@ async def main():
         while not app._written:
             await pilot.pause(0.02)
         await pilot.resize_terminal(60, 20)
-        print(app._written[app._summary])
+        print(app._summary(False))
         await pilot.press("ctrl+c")
     assert app.return_code == 130
 

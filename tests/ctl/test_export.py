@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -13,9 +14,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import CTL, TOP, ctl, invoke, needs_root, unprivileged, until
+from conftest import CTL, TOP, ctl, end, invoke, needs_root, unprivileged, until
+
+from procalivectl import export, survey
 
 ALERTS = TOP / "procalivectl/alerts"
+DASHBOARD = ALERTS / "procalive.dashboard.json"
 
 
 def metrics(text: str) -> dict[str, float]:
@@ -44,13 +48,67 @@ def serve(spawn):
     return start
 
 
-def test_a_held_fifo_has_all_five_metrics(place, hold):
+def troubles(*args: str) -> dict[str, float]:
+    """Samples of procalive_trouble by the trouble."""
+    found = re.findall(r'^procalive_trouble\{fifo="[^"]*",trouble="([^"]*)"\} (\S+)$', invoke("export", *args)[1], re.M)
+    return {trouble: float(value) for trouble, value in found}
+
+
+def test_a_held_fifo_has_its_metrics(place, hold):
     hold(place / "job")
+    until(lambda: not os.utime(place / "job") and "beat_age_seconds/job" in exported(str(place)), "a beat")
     found = exported(str(place))
     assert found["alive/job"] == found["holders/job"] == 1
     assert found["held_seconds/job"] >= 0
     assert found["beat_age_seconds/job"] >= 0
     assert found["waiters/job"] == 0
+    assert "idle_seconds/job" not in found
+
+
+def test_a_job_that_has_not_beaten_has_no_age_of_a_beat(place, hold):
+    hold(place / "job")
+    assert "beat_age_seconds/job" not in exported(str(place))
+
+
+def test_a_free_fifo_has_the_time_since_its_last_holder_began_or_beat_and_no_beat(place, hold):
+    end(hold(place / "job"))
+    os.utime(place / "job", (1, 1))
+    found = exported(str(place))
+    assert found["idle_seconds/job"] > 1e9
+    assert "beat_age_seconds/job" not in found
+
+
+def test_trouble_is_1_and_all_other_trouble_0(place, hold):
+    hold(place / "job").send_signal(signal.SIGSTOP)
+    until(lambda: troubles(str(place))["stopped"] == 1, "the stop")
+    assert troubles(str(place)) == {trouble: float(trouble == "stopped") for trouble in survey.TROUBLE[:-1]}
+    assert troubles("--max-age", "0", str(place))["no beat"] == 1
+
+
+def test_the_help_of_the_metrics_is_in_the_manual():
+    manual = (TOP / "man/procalivectl.1").read_text()
+    assert [name for name in export._HELP if f".It Li {name}" not in manual] == []
+
+
+def test_the_dashboard_and_the_rules_ask_for_no_metric_that_there_is_not():
+    dashboard = json.loads((DASHBOARD).read_text())
+    panels = [panel for panel in dashboard["panels"] if panel.get("targets")]
+    asked = [target["expr"] for panel in panels for target in panel["targets"]]
+    asked += [dashboard["templating"]["list"][1]["query"]["query"], (ALERTS / "procalive.rules.yml").read_text()]
+    names = {name for text in asked for name in re.findall(r"procalive_\w+", text)}
+    assert names == set(export._HELP)
+    assert len(panels) >= 5
+
+
+def test_promtool_can_read_what_the_dashboard_asks(place, prometheus):
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    rules = [{"record": f"r{number}", "expr": text.replace("$fifo", ".*")} for number, text in enumerate(asked)]
+    (place / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run(
+        [prometheus / "promtool", "check", "rules", place / "rules.yml"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done
 
 
 def test_a_free_or_missing_fifo_is_0_and_not_absent(place):

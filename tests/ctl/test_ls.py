@@ -8,13 +8,15 @@ import re
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CTL, ctl, in_terminal, invoke, locked_unread, needs_root, unprivileged, until
+from conftest import CTL, PROCALIVE, TOP, ctl, end, in_terminal, invoke, locked_unread, needs_root, unprivileged, until
 
-from procalivectl import survey
+import procalive
+from procalivectl import cli, survey
 
 
 def objects(*args: str) -> dict[str, dict[str, Any]]:
@@ -55,9 +57,10 @@ def test_shared_holders_are_counted(place, hold):
 
 def test_holders_are_always_in_the_same_order(place, hold):
     pids = [hold(place / "job", options=("-s",)).pid for _ in range(3)]
-    holders = survey.Survey([str(place / "job")]).look()[0].readers
+    holders = survey.Survey([str(place / "job")]).look()[0].holders
+    since = holders[2].since
     for holder, jitter in zip(holders, (2e-5, 1e-5, 0)):  # seconds: started at once, as the clock has it
-        holder.since = holders[2].since + jitter
+        holder.since = since + jitter
     assert [holder.pid for holder in survey._by_start(holders)] == sorted(pids)
 
 
@@ -74,19 +77,149 @@ def test_a_fifo_is_free_after_kill_9_of_its_holder(place, hold):
     assert state(place / "job") == "free"
 
 
-def test_a_held_fifo_is_stale_when_its_beat_is_too_old(place, hold):
+def test_a_held_fifo_whose_beat_is_too_old_is_told_and_status_1(place, hold):
     hold(place / "job")
     os.utime(place / "job", (1, 1))
-    assert state(place / "job", "--max-age", "5m") == "stale"
+    until(lambda: state(place / "job", "--max-age", "0.1") == "no beat", "older than 0.1 s")
     assert state(place / "job") == "held"
+    assert invoke("ls", "--max-age", "0.1", str(place))[0] == 1
 
 
-def test_whoever_cannot_see_the_holder_sees_that_it_is_stale(place, hold):
+def test_a_holder_that_started_less_than_max_age_ago_is_well_as_check_has_it(place, hold):
+    hold(place / "job")
+    os.utime(place / "job", (1, 1))
+    assert state(place / "job", "--max-age", "1h") == "held"
+    assert subprocess.run([PROCALIVE, "check", "--max-age", "1h", place / "job"], check=False).returncode == 0
+
+
+def test_a_beat_ahead_of_the_clock_is_told_without_being_asked(place, hold):
+    hold(place / "job")
+    os.utime(place / "job", (4e9, 4e9))
+    assert state(place / "job") == "future beat"
+
+
+def test_a_job_that_has_not_beaten_since_its_start_is_shown_as_such(place, hold):
+    hold(place / "job")
+    assert " none " in invoke("ls", str(place))[1]
+    assert objects(str(place))["job"]["beaten"] is False
+    os.utime(place / "job")
+    assert objects(str(place))["job"]["beaten"] is True
+    assert " none " not in invoke("ls", str(place))[1]
+
+
+def test_whoever_cannot_see_the_holder_sees_that_it_has_no_beat(place, hold):
     os.chmod(place, 0o755)
     hold(place / "job", options=("-m", "0666"))
     os.utime(place / "job", (1, 1))
     with unprivileged():
-        assert (state(place / "job"), state(place / "job", "--max-age", "5m")) == ("held", "stale")
+        assert (state(place / "job"), state(place / "job", "--max-age", "0")) == ("held", "no beat")
+
+
+def test_of_a_free_fifo_the_last_holders_time_is_labelled_as_that(place, hold):
+    end(hold(place / "job"))
+    os.utime(place / "job", (1, 1))
+    found = objects(str(place))["job"]
+    assert (found["beat_age"], found["idle"] > 1e9) == (None, True)
+    assert re.search(r"job +free +last began or beat \d+d\S* ago$", invoke("ls", str(place))[1].splitlines()[1])
+
+
+def test_a_fifo_that_nobody_has_held_has_no_last_holder(place):
+    os.mkfifo(place / "job")
+    assert objects(str(place / "job"))["job"]["idle"] is None
+
+
+def test_a_stopped_holder_is_told_and_comes_first(place, hold):
+    hold(place / "a")
+    hold(place / "b").send_signal(signal.SIGSTOP)
+    until(lambda: list(objects(str(place))) == ["b", "a"], "b first")
+    done = ctl("ls", str(place))
+    assert (done.returncode, done.stderr) == (1, "procalivectl: 2 FIFOs: 1 stopped, 1 held\n")
+    assert re.search(r"b +stopped ", done.stdout.splitlines()[1])
+
+
+def test_a_holder_whose_first_thread_has_ended_is_a_zombie(place, hold):
+    script = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); "
+    hold(place / "job", sys.executable, "-c", script + "ctypes.CDLL(None).pthread_exit(None)")
+    until(lambda: state(place / "job") == "zombie", "the end of its first thread")
+
+
+def test_a_holder_of_a_fifo_that_is_gone_is_told(place, hold):
+    job = hold(place / "job")
+    os.unlink(place / "job")
+    found = objects(str(place))["job"]
+    assert (found["state"], found["remark"]) == ("deleted", f"held by {job.pid} (sleep)")
+    os.unlink(place / "job.holder")
+    assert objects(str(place)) == {}  # nothing is left there that names it
+    assert state(place / "job") == "deleted"
+
+
+def test_a_holder_of_a_fifo_that_another_has_replaced_is_told(place, hold):
+    first = hold(place / "job")
+    os.rename(place / "job", place / "old")
+    os.mkfifo(place / "job")
+    found = objects(str(place))["job"]
+    assert found["state"] == "replaced"
+    assert found["remark"] == f"{first.pid} (sleep) holds an older FIFO of this name"
+    assert (found["pids"], [other["pid"] for other in found["others"]]) == ([], [first.pid])
+
+
+def test_a_holder_link_to_a_process_with_a_number_that_was_used_again_is_no_trouble(place, hold):
+    hold(place / "job")
+    end(hold(place / "other"))
+    os.unlink(place / "other.holder")
+    os.symlink(os.readlink(place / "job.holder"), place / "other.holder")
+    assert state(place / "other") == "free"
+
+
+def test_a_name_is_shown_as_a_name_and_keeps_its_path_in_json(own_names, hold):
+    hold("@job")
+    path = own_names / "job.fifo"
+    _, out = invoke("ls", "@job")
+    assert out.splitlines()[1].startswith("@job  held ")
+    assert objects("@job")["job.fifo"]["fifo"] == str(path)
+    assert objects("@job")["job.fifo"]["name"] == "@job"
+
+
+def test_the_users_own_names_are_looked_at_by_default(own_names, hold):
+    hold("@job")
+    assert str(own_names) in survey.default_directories()
+    assert "@job" in invoke("ls")[1]
+
+
+@needs_root
+def test_what_cannot_be_seen_is_one_line(place, capsys):
+    os.chmod(place, 0o755)
+    for name in ("a", "b"):
+        os.mkfifo(place / name, 0o600)
+        (place / f"{name}.holder").symlink_to("/proc/1/fd/701")
+    with unprivileged():
+        status = cli.main(["ls", str(place)])
+    assert (status, *capsys.readouterr()) == (0, "", "procalivectl: 2 more that you may not see; try sudo\n")
+
+
+def test_state_shows_only_those_in_it(place, hold):
+    end(hold(place / "free"))
+    hold(place / "job")
+    assert list(objects("--state", "free", str(place))) == ["free"]
+    assert objects("--state", "trouble", str(place)) == {}
+    assert list(objects("--state", "held", "--state", "free", str(place))) == ["free", "job"]
+
+
+def test_sort_puts_the_longest_hold_first(place, hold):
+    hold(place / "b")
+    until(lambda: objects(str(place))["b"]["held_for"] > 0.05, "a time between them")
+    hold(place / "a")
+    assert list(objects(str(place))) == ["a", "b"]
+    assert list(objects("--sort", "held-for", str(place))) == ["b", "a"]
+
+
+def test_a_console_is_no_watcher(place, hold, spawn):
+    hold(place / "job")
+    script = "import sys, time; sys.path.insert(0, sys.argv[1]); from procalivectl import words; "
+    script += "words.call_yourself_procalivectl(); file = open(sys.argv[2], 'w'); time.sleep(600)"
+    console = spawn(sys.executable, "-c", script, str(TOP), str(place / "job"))
+    until(lambda: procalive.look(str(place / "job"))[str(place / "job")].watchers == [console.pid], "its write end")
+    assert objects(str(place))["job"]["watchers"] == []
 
 
 @needs_root
@@ -96,19 +229,20 @@ def test_processes_that_cannot_be_seen_are_null_and_not_none(place, hold):
     with unprivileged():
         found = objects(str(place / "job"))["job"]
     assert (found["state"], found["pids"], found["watchers"], found["holders"]) == ("held", None, None, None)
+    assert found["remark"] == "by a process that you may not see"
 
 
 def test_a_reader_without_the_lock_is_a_stranger(place):
     os.mkfifo(place / "job")
     fd = os.open(place / "job", os.O_RDONLY | os.O_NONBLOCK)
-    assert state(place / "job") == "read by a stranger"
+    assert state(place / "job") == "stray reader"
     os.close(fd)
 
 
 def test_a_lock_without_a_reader_is_not_held(place):
     with locked_unread(place / "job"):
         found = objects(str(place / "job"))["job"]
-    assert found["state"] == "locked, not held"
+    assert found["state"] == "locked from outside"
     assert f"locked by {os.getpid()}" in found["remark"]
 
 

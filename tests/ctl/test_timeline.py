@@ -8,6 +8,10 @@ from procalivectl import survey
 from procalivectl.timeline import CELLS, Timeline
 
 
+def fifo(state):
+    return survey.Fifo("job", state=state, trouble=[state] if state in survey.TROUBLE else [])
+
+
 @pytest.fixture
 def drawn():
     """drawn((state, second), ...): the bar, of cells of 10 s, after these looks."""
@@ -15,7 +19,7 @@ def drawn():
     def draw(*looks):
         timeline = Timeline(10.0)
         for state, second in looks:
-            timeline.record([survey.Fifo("job", state=state)], second)
+            timeline.record([fifo(state)], second)
         return timeline.bar("job").plain
 
     return draw
@@ -27,11 +31,11 @@ def drawn():
         ([survey.HELD], "█"),
         ([survey.SHARED], "█"),
         ([survey.FREE], "·"),
-        ([survey.STALE], "▒"),
+        ([survey.NO_BEAT], "▒"),
         ([survey.UNKNOWN], "?"),
         ([survey.HELD, survey.FREE], "▄"),
-        ([survey.FREE, survey.HELD, survey.STALE], "▄"),
-        ([survey.HELD, survey.STALE], "▒"),
+        ([survey.FREE, survey.HELD, survey.STOPPED], "▒"),
+        ([survey.HELD, survey.REPLACED], "▒"),
         ([survey.HELD, survey.UNKNOWN], "?"),
     ],
 )

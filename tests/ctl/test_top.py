@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 from conftest import CTL, end, held_by, locked_unread, until
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 from watchfiles import Change
 
 import procalive
-from procalivectl import changes, live, survey
+from procalivectl import changes, dialogs, live, survey
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,7 +32,7 @@ async def top(*paths: Path, size: tuple[int, int] = (120, 30), **options: Any) -
     """The screen, once it has looked for the first time."""
     app = live.Top(survey.Survey([str(path) for path in paths], **options))
     async with app.run_test(size=size) as pilot:
-        await becomes(pilot, lambda: text(pilot, "#summary"))
+        await becomes(pilot, lambda: text(pilot, "#head"))
         yield pilot
 
 
@@ -52,6 +53,17 @@ def lines(pilot: Pilot[int]) -> list[str]:
     return [grid.render_line(y).text.rstrip() for y in range(grid.size.height)]
 
 
+def counts(pilot: Pilot[int]) -> str:
+    """The head without host and clock."""
+    return re.sub(r"  +(\S+  )?\d\d:\d\d:\d\d$", "", text(pilot, "#head"))
+
+
+def screen(pilot: Pilot[int]) -> str:
+    """All that is on the terminal."""
+    strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    return "\n".join(strip.text for strip in strips)
+
+
 def shown(pilot: Pilot[int]) -> list[str]:
     return [os.path.basename(key) for key in pilot.app.query_one("#fifos").keys]
 
@@ -62,7 +74,7 @@ async def test_a_row_has_state_pid_command_and_timeline(place, hold):
         heading, row = lines(pilot)[:2]
         assert heading.startswith("FIFO▲")
         assert re.search(rf"/job +held +{job.pid} .*█ .*sleep 601", row)
-        assert text(pilot, "#summary") == "1 FIFO: 1 held"
+        assert counts(pilot) == "1 FIFO: 1 held"
 
 
 async def test_the_details_have_holders_environment_and_waiters(place, hold, spawn):
@@ -83,7 +95,7 @@ async def test_a_death_is_learnt_from_the_kernel(place, hold, monkeypatch):
     async with top(place) as pilot:
         job.kill()
         job.wait()
-        await becomes(pilot, lambda: text(pilot, "#summary") == "1 FIFO: 1 free")
+        await becomes(pilot, lambda: counts(pilot) == "1 FIFO: 1 free")
         assert re.search("▄|█·", lines(pilot)[1])  # held for a part of that time, or for the one before
 
 
@@ -91,9 +103,9 @@ async def test_a_new_holder_is_learnt_from_the_kernel(place, hold, monkeypatch):
     monkeypatch.setattr(live, "_SLOWEST", 1e6)
     end(hold(place / "job"))
     async with top(place) as pilot:
-        assert text(pilot, "#summary") == "1 FIFO: 1 free"
+        assert counts(pilot) == "1 FIFO: 1 free"
         await asyncio.to_thread(hold, place / "job")
-        await becomes(pilot, lambda: text(pilot, "#summary") == "1 FIFO: 1 held")
+        await becomes(pilot, lambda: counts(pilot) == "1 FIFO: 1 held")
 
 
 async def test_a_missing_fifo_is_seen_when_it_is_held(place, hold, monkeypatch):
@@ -101,7 +113,7 @@ async def test_a_missing_fifo_is_seen_when_it_is_held(place, hold, monkeypatch):
     async with top(place / "job") as pilot:
         assert "missing" in lines(pilot)[1]
         await asyncio.to_thread(hold, place / "job")
-        await becomes(pilot, lambda: text(pilot, "#summary") == "1 FIFO: 1 held")
+        await becomes(pilot, lambda: counts(pilot) == "1 FIFO: 1 held")
 
 
 async def test_however_much_changes_it_looks_at_most_4_times_a_second(place, monkeypatch):
@@ -122,11 +134,14 @@ async def test_a_beat_is_seen_without_a_look(place, hold, monkeypatch):
         await becomes(pilot, lambda: re.search(r" \d{5}d\d*h? ", lines(pilot)[1]))
 
 
-async def test_a_fifo_that_vanishes_leaves_the_screen(place, hold, monkeypatch):
+async def test_a_fifo_that_vanishes_leaves_the_screen_once_its_holder_has_ended(place, hold, monkeypatch):
     monkeypatch.setattr(live, "_SLOWEST", 1e6)
-    hold(place / "job")
+    job = hold(place / "job")
     async with top(place) as pilot:
         os.unlink(place / "job")
+        await becomes(pilot, lambda: counts(pilot) == "1 FIFO: 1 deleted")
+        assert f"held by {job.pid} (sleep)" in text(pilot, "#details")
+        end(job)
         await becomes(pilot, lambda: shown(pilot) == [])
 
 
@@ -137,11 +152,11 @@ async def test_it_watches_none_of_its_own_write_ends(place, hold):
         assert fifo.watchers == []
 
 
-async def test_stale_fifos_are_told_apart(place, hold):
+async def test_fifos_without_a_beat_are_told_apart(place, hold):
     hold(place / "job")
     os.utime(place / "job", (1, 1))
-    async with top(place, max_age=5.0) as pilot:
-        assert text(pilot, "#summary") == "1 FIFO: 1 stale"
+    async with top(place, max_age=0.0) as pilot:
+        assert counts(pilot) == "1 FIFO: 1 no beat"
 
 
 async def test_slash_filters_and_escape_shows_all_again(place, hold):
@@ -153,6 +168,58 @@ async def test_slash_filters_and_escape_shows_all_again(place, hold):
         await pilot.press("enter", "escape")
         await becomes(pilot, lambda: shown(pilot) == ["apple", "pear"])
         assert not pilot.app.query_one(Input).display
+
+
+async def test_what_follows_a_slash_at_once_belongs_to_the_filter(place, hold):
+    job = hold(place / "job")
+    async with top(place) as pilot:
+        for key in ("/", *"ky9q", "enter"):
+            pilot.app.post_message(events.Key(key if key != "/" else "slash", key if len(key) == 1 else None))
+        await becomes(pilot, lambda: counts(pilot).startswith("0 match ky9q, of "))
+        await becomes(pilot, lambda: not pilot.app._typing)
+        assert len(pilot.app.screen_stack) == 1
+    assert (job.poll(), pilot.app.return_code) == (None, None)
+
+
+async def test_capital_s_sorts_by_the_column_before(place, hold):
+    hold(place / "job")
+    async with top(place) as pilot:
+        await pilot.press("s", "s", "S")
+        assert "STATE▲" in lines(pilot)[0]
+
+
+async def test_p_stops_the_screen_until_p(place, hold):
+    job = hold(place / "job")
+    async with top(place) as pilot:
+        await pilot.press("p")
+        assert counts(pilot) == "PAUSED  1 FIFO: 1 held"
+        job.kill()
+        job.wait()
+        await becomes(pilot, lambda: not pilot.app._fifos[0].alive)
+        assert " held " in lines(pilot)[1]
+        await pilot.press("p")
+        await becomes(pilot, lambda: counts(pilot) == "1 FIFO: 1 free")
+
+
+async def test_question_mark_shows_keys_and_blocks_and_escape_hides_them(place):
+    async with top(place) as pilot:
+        await pilot.press("question_mark")
+        await becomes(pilot, lambda: "filter by name" in screen(pilot))
+        assert "█" in screen(pilot)
+        await pilot.press("escape")
+        await becomes(pilot, lambda: len(pilot.app.screen_stack) == 1)
+
+
+async def test_d_shows_what_doctor_says_of_the_fifo_under_the_cursor(place, hold):
+    job = hold(place / "job")
+    async with top(place) as pilot:
+        await pilot.press("d")
+        await becomes(pilot, lambda: f"held by {job.pid} (sleep)" in screen(pilot))
+
+
+async def test_the_head_has_host_and_clock_where_there_is_room(place):
+    async with top(place, size=(120, 20)) as pilot:
+        assert re.search(rf"  {re.escape(os.uname().nodename)}  \d\d:\d\d:\d\d$", text(pilot, "#head"))
 
 
 async def test_s_sorts_by_the_next_column_and_r_turns_it_round(place, hold):
@@ -186,24 +253,54 @@ async def test_the_cursor_stays_on_its_fifo(place, hold):
         assert "/c" in text(pilot, "#details").splitlines()[0]
 
 
-async def test_k_and_y_end_the_holder_shown(place, hold):
+async def ask(pilot: Pilot[int]) -> None:
+    """Press k, and wait until the question takes an answer."""
+    await pilot.press("k")
+    await becomes(pilot, lambda: isinstance(pilot.app.screen, dialogs.Confirm))
+    question = pilot.app.screen
+    await becomes(pilot, lambda: time.monotonic() > question._drawn_at + dialogs._QUIET)
+
+
+async def test_k_and_enter_end_the_holder_shown(place, hold):
     job = hold(place / "job")
     async with top(place) as pilot:
-        await pilot.press("k")
-        await becomes(pilot, lambda: isinstance(pilot.app.screen, live.Confirm))
-        assert f"Signal {job.pid} (sleep), which holds {place}/job?" in text(pilot, "#question")
-        await pilot.press("y")
+        await ask(pilot)
+        assert f"Send SIGTERM to {job.pid} (sleep), which holds {place}/job?" in text(pilot, "#question")
+        await pilot.press("enter")
         await becomes(pilot, lambda: job.poll() is not None)
     assert job.returncode == -15
 
 
-async def test_k_and_n_signal_nobody(place, hold):
+async def test_another_signal_is_named_before_it_is_sent(place, hold):
     job = hold(place / "job")
     async with top(place) as pilot:
-        await pilot.press("k")
-        await becomes(pilot, lambda: isinstance(pilot.app.screen, live.Confirm))
-        await pilot.press("n")
-        await becomes(pilot, lambda: not isinstance(pilot.app.screen, live.Confirm))
+        await ask(pilot)
+        await pilot.press("9")
+        await becomes(pilot, lambda: f"Send SIGKILL to {job.pid}" in text(pilot, "#question"))
+        assert job.poll() is None
+        await pilot.press("y")
+        await becomes(pilot, lambda: job.poll() is not None)
+    assert job.returncode == -9
+
+
+async def test_a_key_that_comes_before_the_question_could_be_read_does_nothing(place, hold):
+    job = hold(place / "job")
+    async with top(place) as pilot:
+        await pilot.press("k", "enter", "y", "9", "enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, dialogs.Confirm)
+        assert "Send SIGTERM" in text(pilot, "#question")
+    assert (job.poll(), held_by(place / "job")) == (None, [job.pid])
+
+
+@pytest.mark.parametrize("key", ["n", "escape", "x", "q", "space"])
+async def test_a_key_that_is_no_consent_signals_nobody(place, hold, key):
+    job = hold(place / "job")
+    async with top(place) as pilot:
+        await ask(pilot)
+        await pilot.press(key)
+        await becomes(pilot, lambda: not isinstance(pilot.app.screen, dialogs.Confirm))
+        assert pilot.app.return_code is None
     assert (job.poll(), held_by(place / "job")) == (None, [job.pid])
 
 
@@ -212,7 +309,7 @@ async def test_k_on_a_free_fifo_asks_nothing(place):
     async with top(place / "job") as pilot:
         await pilot.press("k")
         await pilot.pause()
-        assert not isinstance(pilot.app.screen, live.Confirm)
+        assert not isinstance(pilot.app.screen, dialogs.Confirm)
 
 
 async def test_a_holder_that_came_since_is_not_signalled(place, hold):
@@ -259,7 +356,7 @@ async def test_names_with_markup_and_control_characters_are_shown_harmlessly(pla
     hold(place / name)
     async with top(place) as pilot:
         await pilot.press("k")
-        await becomes(pilot, lambda: isinstance(pilot.app.screen, live.Confirm))
+        await becomes(pilot, lambda: isinstance(pilot.app.screen, dialogs.Confirm))
         name = procalive.escape(name)
         for seen in (text(pilot, "#question"), text(pilot, "#details"), lines(pilot)[1]):
             assert name in seen
@@ -288,7 +385,7 @@ async def test_states_are_told_apart_in_the_summary(place, hold):
     hold(place / "job")
     with locked_unread(place / "other"):
         async with top(place) as pilot:
-            assert text(pilot, "#summary") == "2 FIFOs: 1 held; 1 locked, not held"
+            assert counts(pilot) == "2 FIFOs: 1 locked from outside, 1 held"
 
 
 @pytest.mark.parametrize("keys", [("ctrl+c",), ("slash", "ctrl+c"), ("k", "ctrl+c")])
@@ -343,14 +440,27 @@ async def test_in_a_terminal_it_shows_signals_and_quits_with_status_0(place, hol
     until(lambda: re.search(r"job +held", terminal("capture-pane", "-p")), "the row")
     terminal("send-keys", "k")
     until(
-        lambda: "Signal" in terminal("capture-pane", "-p") and str(job.pid) in terminal("capture-pane", "-p"),
+        lambda: "SIGTERM" in terminal("capture-pane", "-p") and str(job.pid) in terminal("capture-pane", "-p"),
         "the question",
     )
-    terminal("send-keys", "y")
+    until(lambda: terminal("send-keys", "Enter") or job.poll() is not None, "the end of the job")
     job.wait(timeout=30)
     until(lambda: re.search(r"job +free", terminal("capture-pane", "-p")), "the row, free")
     terminal("send-keys", "q")
     until(lambda: "status 0" in terminal("capture-pane", "-p"), "its end")
+
+
+async def test_in_a_terminal_200_words_typed_in_bursts_behind_a_slash_signal_nobody(place, hold, terminal):
+    words = ["ticket", "ky", "sky9", "kkyy", "tty", "quick", "kh", "k9y", "hockey", "y"]
+    # They match its command, so that there is always a job under the cursor.
+    job = hold(place / "job", "sh", "-c", "sleep 600; :", *words)
+    start(terminal, place, 100)
+    until(lambda: re.search(r"job +held", terminal("capture-pane", "-p")), "the row")
+    for number in range(200):
+        terminal("send-keys", "-l", f"/{words[number % len(words)]}\r")
+    terminal("send-keys", "-l", "/last")
+    until(lambda: "0 match last, of 1 FIFO: 1 held" in terminal("capture-pane", "-p"), "the last word")
+    assert (job.poll(), job.pid in held_by(place / "job")) == (None, True)
 
 
 @pytest.mark.parametrize(("sig", "status"), [("TERM", 143), ("HUP", 129), ("INT", 130)])

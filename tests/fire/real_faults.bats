@@ -145,3 +145,41 @@ limited() { go_cmd bash -c 'ulimit -n "$1"; shift; exec "$@"' sh "$1" "$PY" -ISE
         end_holder
     done
 }
+
+@test "no verb hangs because some process has a descriptor on a file system that does not answer" {
+    need_root
+    need unshare
+    [ -c /dev/fuse ] || skip "no /dev/fuse here"
+    mkdir dead
+    # A FUSE server that answers nothing but the first request; its end aborts all.
+    cat >server.py <<'PYTHON'
+import ctypes, os, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+directory = sys.argv[1]
+fd = os.open("/dev/fuse", os.O_RDWR)
+if libc.mount(b"x", directory.encode(), b"fuse", 0, f"fd={fd},rootmode=40000,user_id=0,group_id=0,allow_other".encode()):
+    sys.exit(99)
+unique = struct.unpack_from("IIQ", os.read(fd, 1 << 20))[2]
+answer = struct.pack("IIIIHHIIHHIIHHI", 7, 31, 65536, 0, 12, 9, 65536, 1, 256, 0, 0, 0, 0, 0, 0).ljust(64, b"\0")
+os.write(fd, struct.pack("IiQ", 16 + len(answer), 0, unique) + answer)
+keep = os.open(directory, os.O_PATH)  # takes no answer
+open("mounted", "w").close()
+time.sleep(300)
+PYTHON
+    bg unshare --mount --propagation private "$PY" server.py "$PWD/dead"
+    local server=$pid
+    until_true eval '[ -e mounted ] || ended '"$server"
+    [ -e mounted ] || skip "no FUSE here"
+    hold_bg
+    for words in "who $F" "check -v $F" "hold $F true" "hold -q $F true" "hold -w 0.1 $F true" "hold -k 0 $F true" "kill $F"; do
+        held "$F" || hold_bg
+        # shellcheck disable=SC2086 # words
+        go_cmd timeout -s KILL 20 "$P" $words
+        [ "$status" != 137 ]
+    done
+    go_cmd timeout -s KILL 20 "$P" hold missing true # the look for a deleted one
+    ends 0
+    go_cmd timeout -s KILL 20 "$P" check --mine "$F"
+    ends 1
+    kill -0 "$server"
+}

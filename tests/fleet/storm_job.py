@@ -46,9 +46,9 @@ except OSError:
 else:
     os.pwrite(occupied, me.ljust(60).encode(), 0)
 log("START" if fence > write() else "NOT-ABOVE")
-end = time.monotonic() + (random.uniform(0.2, 1.2) if random.random() < 0.85 else 7)
-if random.random() < 0.25:
-    subprocess.Popen(["sleep", str(random.uniform(0.3, 2))], close_fds=False)
+end = time.monotonic() + (random.uniform(0.05, 0.5) if random.random() < 0.9 else 7)
+if random.random() < 0.2:
+    subprocess.Popen(["sleep", str(random.uniform(0.2, 1.5))], close_fds=False)
 while time.monotonic() < end:
     time.sleep(0.05)
     write()

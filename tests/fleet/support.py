@@ -63,8 +63,22 @@ def state(pid):
         return ""
 
 
+def is_asleep(pid):
+    """Whether its first thread sleeps in poll(2) or epoll_wait(2)."""
+    try:
+        return "poll" in proc(f"{pid}/wchan")
+    except OSError:
+        return False
+
+
 def alive(pid):
     return state(pid) not in ("", "Z", "X")
+
+
+def unless_alive(pid):
+    """A job that ends with 9 where that process lives: its parent need not have waited for it yet."""
+    script = f'case $(cut -d " " -f 3 /proc/{pid}/stat 2>/dev/null) in "" | Z | X) ;; *) exit 9 ;; esac'
+    return ("sh", "-c", script)
 
 
 def children(pid):

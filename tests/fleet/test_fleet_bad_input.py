@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import FLEET, NOBODY, ended, free_port, needs_root
@@ -266,19 +267,38 @@ def test_a_user_where_etcd_has_none_is_passed_over(site, member):
     assert host.run("hold", "job", "--", "true").returncode == 0
 
 
+@pytest.fixture
+def commons():
+    """A directory that every user reaches: pytest's own are private."""
+    directory = Path(tempfile.mkdtemp(prefix="procalive-"))
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory)
+
+
 @needs_root
-def test_a_set_user_id_command_is_refused_to_all_but_root(site, member, tmp_path):
-    program = tmp_path / "setuid"
+def test_a_set_user_id_command_is_refused_to_all_but_root(site, member, commons):
+    program = commons / "setuid"
     shutil.copy(shutil.which("true"), program)
-    os.chmod(program, 0o4755)
-    os.chmod(tmp_path, 0o777)
-    for directory in (tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(directory, 0o755)
+    program.chmod(0o4755)
     host = site(member.url, PROCALIVE_FLEET_PREFIX="/setuid/")
     assert host.run("hold", "job", "--", program).returncode == 0
-    fifo = tmp_path / "other.fifo"
-    words = ["/usr/bin/python3", FLEET[1], "hold", "-f", fifo, "job", "--", program]
-    done = subprocess.run(words, env=host.env, user=NOBODY, text=True, capture_output=True, check=False)
-    assert done.returncode == 125, done
-    assert "set-user-ID" in done.stderr
+    fifo = commons / "other.fifo"
+    for command in ([program], ["env", "A=b", program]):
+        words = ["/usr/bin/python3", FLEET[1], "hold", "-f", fifo, "job", "--", *command]
+        done = subprocess.run(words, env=host.env, user=NOBODY, text=True, capture_output=True, check=False)
+        assert done.returncode == 125, done
+        assert "set-user-ID" in done.stderr
     assert not fifo.exists()
+
+
+@needs_root
+def test_another_user_holds_and_is_told_of(site, member, commons):
+    host = site(member.url, PROCALIVE_FLEET_PREFIX="/other-user/")
+    words = ["/usr/bin/python3", FLEET[1], "hold", "-f", commons / "other.fifo", "job", "--", "sleep", "600"]
+    with subprocess.Popen(words, env=host.env, user=NOBODY) as hold:
+        assert host.run("wait", "--up", "job").returncode == 0
+        assert host.queue("job")[0]["uid"] == NOBODY
+        assert host.run("hold", "job", "--", "true").returncode == 75
+        assert host.run("kill", "-k", "20", "job").returncode == 0
+        assert hold.wait(20) == 143

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from support import FLEET, TOP, alive, binaries, children, ended, eventually, send, state
+from support import FLEET, TOP, alive, binaries, children, ended, eventually, is_asleep, send, state, unless_alive
 
 import procalive
 
@@ -79,6 +79,14 @@ def test_hold_w_ends_with_75_when_its_time_has_run_out(h1, h2):
     h1.holding("job")
     assert h2.run("hold", "-w", "0.5", "job", "--", "true").returncode == 75
     h1.waiting("job", 1)
+
+
+def test_hold_v_says_once_whom_it_waits_for(h1, h2):
+    h1.holding("job")
+    told = h2.run("hold", "-v", "-w", "0.5", "job", "--", "true").stderr.splitlines()
+    assert len(told) == 2
+    assert told[0].startswith("procalive-fleet: job: held by h1:")
+    assert told[0].endswith("; waiting")
 
 
 def test_check_says_0_held_and_1_not_held(h1, h2):
@@ -314,7 +322,7 @@ def test_a_keeper_that_is_killed_stops_the_job_with_76(h1):
 def test_a_keeper_that_is_stopped_stops_the_job_before_the_lease_ends(h1, h2):
     hold = h1.holding("job", options=("--ttl", "5"))
     send(hold.keeper, signal.SIGSTOP)
-    waiter = h2.begin("hold", "-w", "60", "job", "--", "sh", "-c", f"kill -0 {hold.job} 2>/dev/null && exit 9; exit 0")
+    waiter = h2.begin("hold", "-w", "60", "job", "--", *unless_alive(hold.job))
     assert ended(waiter)[0] == 0
     assert ended(hold)[0] == 76
     send(hold.keeper, signal.SIGKILL)
@@ -332,7 +340,7 @@ def test_a_front_that_is_stopped_does_not_lose_the_lease(h1, h2):
 def test_a_job_that_ignores_term_is_killed_before_the_lease_ends(h1, h2):
     hold = h1.holding("job", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", options=("--ttl", "5"))
     send(hold.keeper, signal.SIGKILL)
-    waiter = h2.begin("hold", "-w", "60", "job", "--", "sh", "-c", f"kill -0 {hold.job} 2>/dev/null && exit 9; exit 0")
+    waiter = h2.begin("hold", "-w", "60", "job", "--", *unless_alive(hold.job))
     assert ended(waiter)[0] == 0
     assert ended(hold)[0] == 76
 
@@ -383,7 +391,7 @@ def test_wait_t_ends_with_124(h1, h2):
 
 def test_wait_up_misses_no_holder_that_comes_and_goes(h1, h2):
     waiter = h2.begin("wait", "--up", "job")
-    eventually(lambda: "poll" in (_wchan(waiter.pid)), "the waiter asleep")
+    eventually(lambda: is_asleep(waiter.pid), "the waiter asleep")
     assert h1.run("hold", "job", "--", "true").returncode == 0
     assert ended(waiter)[0] == 0
 
@@ -396,11 +404,6 @@ def test_wait_for_several_names_waits_for_all(h1, h2):
     assert waiter.poll() is None
     send(two.job, signal.SIGKILL)
     assert ended(waiter)[0] == 0
-
-
-def _wchan(pid):
-    with open(f"/proc/{pid}/wchan") as file:
-        return file.read()
 
 
 # --- kill ---

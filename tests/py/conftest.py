@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import hypothesis
 import pytest
@@ -80,6 +81,19 @@ def program(background):  # noqa: ARG001
 def holder(program):
     """holder(fifo): a process that holds it until told anything, or killed."""
     return lambda path, *how: program(HOLD, path, *how)
+
+
+@pytest.fixture
+def old_holder(holder, monkeypatch):
+    """old_holder(fifo): one that started a million seconds ago, by the boot clock of this process."""
+
+    def start(path, *how):
+        process, real = holder(path, *how), time.clock_gettime
+        ahead = {time.CLOCK_BOOTTIME: 1e6}
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + ahead.get(clock, 0))
+        return process
+
+    return start
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become
 
 # A child's pwd, signal, ... are imported before become(), which may put the library out of its reach.
 PROLOGUE = f"""
-import errno, fcntl, os, pwd, resource, signal, subprocess, sys, threading, time
+import errno, fcntl, os, pwd, resource, signal, struct, subprocess, sys, threading, time
 sys.path.insert(0, {ROOT!r})
 import procalive
 F = sys.argv[1] if sys.argv[1:] else None

@@ -142,20 +142,55 @@ def test_check_needs_nothing_but_the_right_to_write(commons, program):
         assert program(f"become(65534); outcome(procalive.check, {path!r})").first == "True"
 
 
-def test_check_with_max_age_is_true_while_the_beat_is_young_enough_or_in_the_future(fifo):
+def test_check_with_max_age_is_true_while_the_beat_is_young_enough(fifo):
     with procalive.hold(fifo):
         assert procalive.check(fifo, max_age=60) is True
-        beat(fifo, -1000)
-        assert procalive.check(fifo, max_age=0) is True
 
 
-def test_check_with_max_age_raises_stale_with_the_age_of_an_old_beat(fifo):
-    with procalive.hold(fifo):
-        beat(fifo, 11525)
-        with pytest.raises(procalive.Stale, match="alive, but no beat for 3h12m") as caught:
-            procalive.check(fifo, max_age=11524)
-        assert 11525 <= caught.value.age < 11585
-        assert procalive.check(fifo, max_age=11585) is True
+def test_check_with_max_age_raises_stale_with_the_age_of_an_old_beat(fifo, old_holder):
+    old_holder(fifo)
+    beat(fifo, 11525)
+    with pytest.raises(procalive.Stale, match="alive, but no beat for 3h12m") as caught:
+        procalive.check(fifo, max_age=60)
+    assert 11525 <= caught.value.age < 11585
+    assert procalive.check(fifo, max_age=11585) is True
+
+
+@pytest.mark.parametrize("age", [11525, -11525])
+def test_a_holder_that_started_less_than_max_age_ago_is_well_whatever_the_clock_says(fifo, holder, age):
+    holder(fifo)
+    beat(fifo, age)
+    assert procalive.check(fifo, max_age=3600) is True
+
+
+def test_check_with_max_age_raises_future_beat_where_the_beat_lies_ahead(fifo, old_holder):
+    old_holder(fifo)
+    beat(fifo, -11525)
+    with pytest.raises(procalive.FutureBeat, match="the last beat is 3h12m in the future") as caught:
+        procalive.check(fifo, max_age=60)
+    assert 11465 < caught.value.ahead <= 11525
+    assert not isinstance(caught.value, procalive.Stale)
+
+
+def test_a_beat_of_another_clock_of_the_same_host_a_moment_ahead_is_no_future_beat(fifo, old_holder):
+    old_holder(fifo)
+    beat(fifo, -0.9)
+    assert procalive.check(fifo, max_age=60) is True
+
+
+def test_check_without_max_age_does_not_mind_the_beat(fifo, holder):
+    holder(fifo)
+    for age in (11525, -11525):
+        beat(fifo, age)
+        assert procalive.check(fifo) is True
+
+
+def test_beat_problem_returns_what_check_raises_and_none_where_all_is_well(fifo, old_holder):
+    assert procalive.beat_problem(fifo, 60) is None
+    old_holder(fifo)
+    for age, problem in ((100, procalive.Stale), (-100, procalive.FutureBeat), (0, type(None))):
+        beat(fifo, age)
+        assert type(procalive.beat_problem(fifo, 60)) is problem
 
 
 def test_check_with_max_age_is_false_for_a_dead_fifo_however_old(fifo):
@@ -164,11 +199,13 @@ def test_check_with_max_age_is_false_for_a_dead_fifo_however_old(fifo):
     assert procalive.check(fifo, max_age=1) is False
 
 
-def test_a_touch_makes_a_stale_holder_well_again(fifo):
-    with procalive.hold(fifo):
-        beat(fifo, 1000)
-        os.utime(fifo)
-        assert procalive.check(fifo, max_age=500) is True
+def test_a_touch_makes_a_stale_holder_well_again(fifo, old_holder):
+    old_holder(fifo)
+    beat(fifo, 1000)
+    with pytest.raises(procalive.Stale):
+        procalive.check(fifo, max_age=500)
+    os.utime(fifo)
+    assert procalive.beat_problem(fifo, 500) is None
 
 
 def test_a_thousand_checks_send_a_waiter_nothing(fifo, background):

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import os
 import pickle
 
 import pytest
@@ -16,6 +17,7 @@ ERRORS = [
     procalive.Obstructed("/run/f", 1),
     procalive.Obstructed("/run/f", None),
     procalive.Stale("/run/f", 11525.5),
+    procalive.FutureBeat("/run/f", 3600.0),
     procalive.TimedOut("/run/f", "still there"),
     procalive.Unseen("/run/f"),
 ]
@@ -61,16 +63,30 @@ def test_every_public_name_is_there_and_says_what_it_is():
         assert getattr(procalive, name).__doc__ or name == "__version__", name
 
 
-@pytest.mark.parametrize("verb", ["hold", "wait"])
-def test_a_timeout_that_is_not_a_number_raises_value_error(fifo, verb):
-    with procalive.hold(fifo), pytest.raises(ValueError, match="not a number"):
-        getattr(procalive, verb)(fifo, timeout=float("nan"))
+NO_TIMES = [float("nan"), float("-inf"), -1, -0.001]
+CALLS = [
+    (procalive.hold, "timeout"), (procalive.hold, "replace"), (procalive.hold, "max_age"),
+    (procalive.wait, "timeout"), (procalive.wait, "max_age"), (procalive.check, "max_age"), (procalive.kill, "grace"),
+    (lambda path, **options: procalive.hold_any([path], **options), "timeout"),
+    (procalive.beat_problem, "max_age"),
+]  # fmt: skip
+every_call = pytest.mark.parametrize(("function", "option"), CALLS, ids=lambda one: getattr(one, "__name__", one))
 
 
-@pytest.mark.parametrize("verb", ["check", "wait"])
-def test_a_max_age_that_is_not_a_number_raises_value_error(fifo, verb):
-    with procalive.hold(fifo), pytest.raises(ValueError, match="not a number"):
-        getattr(procalive, verb)(fifo, max_age=float("nan"))
+@every_call
+@pytest.mark.parametrize("seconds", NO_TIMES)
+def test_a_time_that_is_none_is_a_value_error_before_anything_is_done(fifo, holder, function, option, seconds):
+    process = holder(fifo)
+    with pytest.raises(ValueError, match="not a time"):
+        function(fifo, **{option: seconds})
+    assert process.runs()
+
+
+@every_call
+def test_a_time_that_is_none_makes_no_fifo(fifo, function, option):
+    with pytest.raises(ValueError, match="not a time"):
+        function(fifo, **{option: -1})
+    assert not os.path.lexists(fifo)
 
 
 def test_import_needs_no_module_that_costs_milliseconds():

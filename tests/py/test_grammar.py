@@ -197,16 +197,21 @@ verbs = st.sampled_from(sorted(procalive._SPECS))
 operands = st.lists(st.sampled_from(["F", "-", "--", "-q", "--any", "-w", "cmd", "-x=1", "", "ä\udcff"]), max_size=5)
 
 
+def options_of(verb):
+    return procalive._SPECS[verb][2:]
+
+
 @st.composite
 def command_lines(draw):
     """(verb, words, the attributes that they set, operands)."""
-    verb = draw(verbs)
-    chosen = draw(st.lists(st.sampled_from(procalive._SPECS[verb][2:]), max_size=6))
-    assume({"-q", "-v"} - {flag for flag, *_ in chosen})
+    verb = draw(st.sampled_from([verb for verb in sorted(procalive._SPECS) if options_of(verb)]))
+    chosen = draw(st.lists(st.sampled_from(options_of(verb)), max_size=6))
+    assume({"quiet", "verbose"} - {attribute for _, attribute, *_ in chosen})
     words, expected, cluster = [], {}, "-"
-    for flag, attribute, value, *_ in chosen:
+    for flags, attribute, value, meaning, _ in chosen:
+        flag = draw(st.sampled_from(flags))
         text = None if value is None else draw(st.sampled_from(VALUES[value][0]))
-        expected[attribute] = True if text is None else VALUES[value][1](text)
+        expected[attribute] = (meaning or True) if text is None else VALUES[value][1](text)
         glue = draw(st.booleans())
         if flag.startswith("--") or not glue:
             words += [cluster] if cluster != "-" else []
@@ -234,7 +239,7 @@ def test_options_in_every_spelling_parse_to_the_same_and_operands_are_left_alone
     assert (vars(options), found, words) == (expected, rest, before)
 
 
-@pytest.mark.parametrize("verb", ["check", "wait", "who", "kill"])
+@pytest.mark.parametrize("verb", ["check", "wait", "who", "kill", "path"])
 def test_an_option_behind_the_fifo_is_refused_and_not_taken_for_a_missing_fifo(verb):
     with pytest.raises(procalive._Usage, match="-v: options go before the FIFO"):
         procalive._parse(verb, ["F", "-v"])
@@ -254,7 +259,7 @@ def test_any_words_at_all_parse_or_are_a_usage_error_of_one_line(verb, words):
 @pytest.mark.parametrize(
     ("verb", "words"),
     [
-        ("hold", ["-z"]), ("hold", ["--quiet"]), ("hold", ["-w"]), ("hold", ["-w", "x"]), ("hold", ["-w="]),
+        ("hold", ["-z"]), ("hold", ["--quite"]), ("hold", ["-w"]), ("hold", ["-w", "x"]), ("hold", ["-w="]),
         ("hold", ["-qv"]), ("hold", ["-q-", "F"]), ("hold", ["-q-fd", "9", "F"]), ("hold", ["-fd", "9"]),
         ("hold", ["--fd="]), ("hold", ["--f", "9"]), ("check", ["-w", "1"]), ("wait", ["--any=1"]),
         ("wait", ["--any="]), ("who", ["-v"]), ("kill", ["-s", "NONE"]), ("kill", ["-k", "-1"]), ("kill", ["-1"]),
@@ -266,7 +271,14 @@ def test_a_wrong_option_is_a_usage_error_that_names_the_verb(verb, words):
 
 
 def test_the_last_of_an_option_given_twice_counts():
-    assert procalive._parse("hold", ["-w1", "-w", "2", "F"])[0].timeout == 2
+    assert procalive._parse("hold", ["-w1", "--timeout", "2", "F"])[0].timeout == 2
+    for words, shared in ((["-s", "-x"], False), (["-x", "--shared"], True), (["-se"], False), (["-es"], True)):
+        assert procalive._parse("hold", [*words, "F"])[0].shared is shared
+
+
+def test_no_wait_wins_over_a_time_to_wait_wherever_it_stands():
+    for words in (["-n", "-w5"], ["-w5", "--nb"], ["-w", "inf", "--nonblock"]):
+        assert procalive._parse("hold", [*words, "F"])[0].waits == 0
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

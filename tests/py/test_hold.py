@@ -3,12 +3,17 @@
 import errno
 import fcntl
 import os
+import pickle
+import shutil
 import signal
 import stat
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
-from support import NOBODY, eventually, needs_root
+from support import NOBODY, ROOT, SCRIPT, descriptors, eventually, is_asleep, needs_root
 
 import procalive
 
@@ -214,8 +219,9 @@ def test_hold_raises_held_for_what_the_same_process_holds(fifo):
 def test_hold_raises_held_while_a_plain_reader_reads(fifo, program):
     os.mkfifo(fifo)
     process = program("fd = reader(); say(fd); order()", fifo)
-    with pytest.raises(procalive.Held, match=f"held by {process.pid} "):
+    with pytest.raises(procalive.Held, match=rf"read by {process.pid} \(.*\), which does not hold the lock") as caught:
         procalive.hold(fifo)
+    assert [(one.pid, one.lock) for one in caught.value.holders] == [(process.pid, False)]
 
 
 def test_held_is_raised_when_the_timeout_ran_out(fifo, holder):
@@ -328,10 +334,10 @@ def test_hold_raises_not_a_fifo_where_a_file_comes_in_its_place_under_its_hands(
     procalive.hold(fifo).release()
     real = procalive._open_read_end
 
-    def swap(path):
+    def swap(*args):
         os.unlink(fifo)
         os.close(os.open(fifo, os.O_CREAT | os.O_EXCL))
-        return real(path)
+        return real(*args)
 
     monkeypatch.setattr(procalive, "_open_read_end", swap)
     with pytest.raises(procalive.NotAFifo):
@@ -352,10 +358,10 @@ def test_hold_does_not_follow_a_symlink_that_is_put_in_place_under_its_hands(fif
     procalive.hold(fifo).release()
     real = procalive._open_read_end
 
-    def swap(path):
+    def swap(*args):
         os.rename(fifo, fifo + ".old")
         os.symlink(fifo + ".old", fifo)
-        return real(path)
+        return real(*args)
 
     monkeypatch.setattr(procalive, "_open_read_end", swap)
     with pytest.raises(OSError, match="symbolic link"):
@@ -377,53 +383,74 @@ def test_hold_raises_obstructed_with_the_pid_of_a_watcher_that_took_the_lock(fif
     procalive.hold(fifo).release()
 
 
-def test_obstructed_finds_by_its_descriptor_whom_proc_locks_does_not_name(fifo, program, monkeypatch):
-    """As on btrfs and overlay file systems, whose device number there is another."""
-    monkeypatch.setattr(procalive, "_lock_owners", lambda _found: [])
-    with procalive.hold(fifo):
-        watcher = program(WATCHER, fifo)
+@needs_root
+def test_obstructed_has_no_pid_where_the_process_cannot_be_seen(public, program):
+    with procalive.hold(public):
+        watcher = program(WATCHER, public)
     watcher.tell()
     watcher.heard()
-    with pytest.raises(procalive.Obstructed, match=rf"locked by {watcher.pid} ") as caught:
-        procalive.hold(fifo)
-    assert caught.value.pid == watcher.pid
+    code = f"""become({NOBODY})
+try: procalive.hold(F, timeout=60)
+except procalive.Obstructed as error: say(error.pid, error)"""
+    said = program(code, public).first
+    assert said.startswith(f"None {public}: locked by a process that cannot be seen, which does not read it")
 
 
-def test_obstructed_has_no_pid_where_the_process_cannot_be_seen(fifo, program, monkeypatch):
-    monkeypatch.setattr(procalive, "_lock_owners", lambda _found: [])
-    monkeypatch.setattr(procalive, "_processes", list)
-    with procalive.hold(fifo):
-        watcher = program(WATCHER, fifo)
-    watcher.tell()
-    watcher.heard()
-    with pytest.raises(procalive.Obstructed, match="a process that cannot be seen") as caught:
-        procalive.hold(fifo)
-    assert caught.value.pid is None
+TAKES_TURNS = """
+for _ in range(400):
+    with procalive.hold(F, timeout=None): pass
+say('never obstructed')
+"""
+THREADS_TAKE_TURNS = """
+failed = []
+def turns():
+    try:
+        for _ in range(150):
+            with procalive.hold(F, timeout=None, shared=shared): pass
+    except Exception as error: failed.append(repr(error))
+for shared in (False, True):
+    threads = [threading.Thread(target=turns) for _ in range(6)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+say(failed)
+"""
+
+
+def test_threads_that_take_turns_never_hear_of_an_obstruction(fifo, program):
+    assert program(THREADS_TAKE_TURNS, fifo).first == "[]"
+
+
+def test_processes_that_take_turns_beside_those_that_only_try_never_hear_of_an_obstruction(fifo, program, background):
+    takers = [background(program, TAKES_TURNS, fifo) for _ in range(3)]
+    while not all(taker.returned() for taker in takers):
+        try:
+            procalive.hold(fifo).release()
+        except procalive.Held:
+            pass
+    assert {taker.result().first for taker in takers} == {"never obstructed"}
 
 
 @pytest.fixture
 def others(fifo, monkeypatch):
-    """others(_flock=..., _lock_owners=...): another holder at these moments, who "comes and goes" or "stays"."""
+    """others("comes and goes", "stays"): what another holder does just before each of our next tries for the lock."""
     staying = []
 
-    def come():
-        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
+    def arrange(*manners):
+        left, real = list(manners), procalive.fcntl.flock
 
-    def arrange(critical, manner):
-        real = getattr(procalive, critical)
+        def meet(fd, how):
+            if not left or not stat.S_ISFIFO(os.fstat(fd).st_mode):
+                return real(fd, how)
+            other = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+            real(other, fcntl.LOCK_EX)
+            try:
+                return real(fd, how)
+            finally:
+                staying.append(other) if left.pop(0) == "stays" else os.close(other)
 
-        def meet(*args):
-            monkeypatch.setattr(procalive, critical, real)
-            fd = come()
-            answer = real(*args)
-            staying.append(fd) if manner == "stays" else os.close(fd)
-            return answer
+        monkeypatch.setattr(procalive.fcntl, "flock", meet)
 
-        monkeypatch.setattr(procalive, critical, meet)
-
-    yield lambda **manners: [arrange(*one) for one in manners.items()]
+    yield arrange
     for fd in staying:
         os.close(fd)
 
@@ -435,18 +462,17 @@ fcntl.lockf(w, fcntl.LOCK_EX); say('locked'); order()"""
 
 def test_a_holder_that_comes_and_goes_under_its_hands_is_no_obstruction(fifo, others, program):
     os.mkfifo(fifo)
-    program(POSIX_LOCKER, fifo)  # another matter, which is in /proc/locks too
-    others(_flock="comes and goes")
-    procalive.hold(fifo).release()
-    others(_flock="comes and goes", _lock_owners="comes and goes")
+    program(POSIX_LOCKER, fifo)  # another matter, which the kernel tells of in the same place
+    others(*["comes and goes"] * 20)
     procalive.hold(fifo).release()
 
 
 def test_a_holder_that_comes_after_one_that_went_under_its_hands_is_named_as_holder(fifo, others):
     os.mkfifo(fifo)
-    others(_flock="comes and goes", _lock_owners="stays")
-    with pytest.raises(procalive.Held, match=f"held by {os.getpid()} "):
+    others("comes and goes", "stays")
+    with pytest.raises(procalive.Held) as caught:
         procalive.hold(fifo)
+    assert f"held by {os.getpid()} " in str(caught.value)
 
 
 def test_hold_takes_the_new_fifo_where_one_whose_lock_was_taken_is_replaced(fifo, program, monkeypatch):
@@ -454,15 +480,15 @@ def test_hold_takes_the_new_fifo_where_one_whose_lock_was_taken_is_replaced(fifo
         watcher = program(WATCHER, fifo)
     watcher.tell()
     assert watcher.heard() == "locked"
-    real = procalive._lock_owners
+    real = fcntl.flock
 
-    def swap(found):
-        monkeypatch.setattr(procalive, "_lock_owners", real)
+    def swap(*args):
+        monkeypatch.setattr(procalive.fcntl, "flock", real)
         os.rename(fifo, fifo + ".old")
         os.mkfifo(fifo)
-        return real(found)
+        return real(*args)
 
-    monkeypatch.setattr(procalive, "_lock_owners", swap)
+    monkeypatch.setattr(procalive.fcntl, "flock", swap)
     with procalive.hold(fifo) as held:
         assert os.path.samestat(os.fstat(held.fd), os.stat(fifo))
 
@@ -609,3 +635,404 @@ def test_fifty_holds_and_fifty_refusals_leak_no_descriptor(fifo):
         with procalive.hold(fifo), pytest.raises(procalive.Held):
             procalive.hold(fifo)
     eventually(lambda: not procalive.check(fifo))
+
+
+# --- interrupted ---
+
+INTERRUPTED = """
+class Stop(Exception): pass
+def interrupt(number, function, *args, **options):
+    '''Raise just before or after its call of that number, where a signal handler could; what it returned or None.'''
+    left = [number]
+    def hook(frame, event, _):
+        if event in ('call', 'c_call', 'c_return') and frame.f_code is not interrupt.__code__:
+            left[0] -= 1
+            if not left[0]:
+                sys.setprofile(None)
+                raise Stop
+    sys.setprofile(hook)
+    try: return function(*args, **options)
+    except Stop: return None
+    finally: sys.setprofile(None)
+def leads():
+    '''The descriptors that read F.'''
+    return {name for name in os.listdir('/proc/self/fd') if os.path.realpath(f'/proc/self/fd/{name}') == F
+            and not fcntl.fcntl(int(name), fcntl.F_GETFL) & (os.O_PATH | os.O_WRONLY)}
+procalive.deleted_holders = lambda path: []  # a look through all of /proc, which opens nothing of ours
+left, number = [], 0
+while True:
+    number += 1
+    taken = interrupt(number, HOW)
+    if taken: break
+    if leads() or procalive.check(F) or os.path.lexists(F + '.holder'): left.append(number)
+    for name in leads(): os.close(int(name))
+    AFTER
+say(left, number > 40, taken.path == F)
+"""
+
+
+@pytest.mark.parametrize("how", ["procalive.hold, F", "procalive.hold, F, shared=True", "procalive.hold_any, [F]"])
+@pytest.mark.parametrize("after", ["pass", "os.path.exists(F) and os.unlink(F)"], ids=["FIFO is there", "is made"])
+def test_an_exception_out_of_a_signal_handler_leaves_nothing_held_wherever_it_comes(fifo, program, how, after):
+    os.mkfifo(fifo)
+    assert program(INTERRUPTED.replace("HOW", how).replace("AFTER", after), fifo).first == "[] True True"
+
+
+@pytest.mark.parametrize("how", ["hold(F", "hold_any([F, F + '.other']"])
+def test_an_exception_out_of_a_signal_handler_ends_a_wait_for_the_holder_and_leaves_nothing(fifo, holder, program, how):
+    holder(fifo)
+    code = f"""
+with procalive.hold(F + '.other'):
+    before = os.listdir('/proc/self/fd'); say('waits')
+    try: procalive.{how}, timeout=None)
+    except KeyboardInterrupt: say(os.listdir('/proc/self/fd') == before)"""
+    process = program(code, fifo)
+    eventually(lambda: is_asleep(process.pid))
+    process.send(signal.SIGINT)
+    assert process.heard() == "True"
+
+
+# --- the holder link of a process that let go ---
+
+
+def test_release_removes_the_link_of_its_own_hold(fifo):
+    with procalive.hold(fifo) as held:
+        assert os.readlink(fifo + ".holder") == f"/proc/{os.getpid()}/fd/{held.fd}"
+    assert not os.path.lexists(fifo + ".holder")
+
+
+def test_release_leaves_the_link_of_another_holder(fifo, holder):
+    first = procalive.hold(fifo, shared=True)
+    process = holder(fifo, "shared")
+    link = os.readlink(fifo + ".holder")
+    first.release()
+    assert os.readlink(fifo + ".holder") == link
+    assert link.startswith(f"/proc/{process.pid}/fd/")
+
+
+def test_no_link_leads_to_a_write_end_that_has_the_number_of_a_former_hold(fifo, program):
+    process = program("h = procalive.hold(F); fd = h.fd; say(fd); order(); h.release(); say(fd); order()", fifo)
+    process.tell()
+    process.heard()
+    with procalive.hold(fifo):
+        os.unlink(fifo + ".holder")
+        watcher = program("w = os.open(F, os.O_WRONLY); say(w); order()", fifo)
+    assert procalive.check(fifo) is False
+    assert not os.path.lexists(fifo + ".holder")
+    assert watcher.runs()
+
+
+def test_a_wait_has_its_write_ends_at_even_numbers_from_700_up(fifo, background):
+    with procalive.hold(fifo):
+        waiter = background(procalive.wait, fifo).asleep()
+        numbers = [fd for fd, name in descriptors().items() if name == fifo]
+        writing = [fd for fd in numbers if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY]
+    assert waiter.result()
+    assert writing
+    assert all(fd >= 700 and fd % 2 == 0 for fd in writing)
+
+
+# --- rules on a conflict ---
+
+
+def test_replace_ends_the_holder_with_sigterm_and_holds(fifo, holder):
+    process = holder(fifo)
+    with procalive.hold(fifo, replace=60) as held:
+        assert [one.pid for one in procalive.holders(fifo)] == [os.getpid()]
+        assert held.fd >= 0
+    assert process.ended() == -signal.SIGTERM
+
+
+def test_replace_ends_with_sigkill_what_does_not_end_in_that_time(fifo, program):
+    process = program(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); h = procalive.hold(F); say('held'); order()", fifo
+    )
+    with procalive.hold(fifo, replace=0.1):
+        assert process.ended() == -signal.SIGKILL
+
+
+def test_replace_of_what_nobody_holds_just_holds(fifo):
+    procalive.hold(fifo, replace=60).release()
+
+
+def test_replace_ends_all_shared_holders(fifo, holder):
+    processes = [holder(fifo, "shared") for _ in range(3)]
+    procalive.hold(fifo, replace=60).release()
+    assert {process.ended() for process in processes} == {-signal.SIGTERM}
+
+
+def test_replace_signals_nobody_where_somebody_waits_already(fifo, holder, background):
+    process = holder(fifo)
+    waiter = background(procalive.hold, fifo, timeout=None).asleep()
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, replace=0)
+    assert process.runs()
+    process.kill()
+    waiter.result().release()
+
+
+def test_replace_signals_one_generation_and_no_second(fifo, program):
+    first = program("h = procalive.hold(F); say('held'); time.sleep(60)", fifo)
+    code = """
+say('comes')
+while True:
+    try: h = procalive.hold(F); break
+    except procalive.Held: pass
+say('held'); order()"""
+    second = program(code, fifo)
+    try:
+        procalive.hold(fifo, replace=60).release()
+    except procalive.Held as held:
+        assert [one.pid for one in held.holders] == [second.pid]  # noqa: PT017
+    assert first.ended() == -signal.SIGTERM
+    assert second.heard() == "held"
+    assert second.runs()
+
+
+@needs_root
+def test_replace_signals_none_where_one_of_them_may_not_be_signalled(public, program):
+    roots = program("h = procalive.hold(F, shared=True); say('held'); order()", public)
+    own = program(f"become({NOBODY}); h = procalive.hold(F, shared=True); say('held'); order()", public)
+    line = program(f"become({NOBODY}); outcome(procalive.hold, F, replace=0)", public).first
+    assert line.split()[0] in ("PermissionError", "Unseen")
+    assert roots.runs()
+    assert own.runs()
+
+
+def test_replace_does_not_signal_a_process_that_locks_without_reading(fifo, program):
+    with procalive.hold(fifo):
+        watcher = program(WATCHER, fifo)
+    watcher.tell()
+    watcher.heard()
+    with pytest.raises(procalive.Obstructed):
+        procalive.hold(fifo, replace=0)
+    assert watcher.runs()
+
+
+CHILD = """
+import sys; sys.path.insert(0, sys.argv[1]); import procalive
+for more in ({}, {'replace': 0}, {'timeout': 2}):
+    try: procalive.hold(sys.argv[2], **more)
+    except procalive.Held as held: print(held, flush=True)
+"""
+ANCESTOR = """
+h = procalive.hold(F); os.set_inheritable(h.fd, True)
+p = subprocess.Popen([sys.executable, '-ISE', '-c', sys.argv[2], sys.path[0], F], stdout=subprocess.PIPE, text=True)
+for _ in '123': say(p.stdout.readline().strip().partition(': ')[2])
+p.communicate(); order()"""
+
+
+def test_a_living_ancestor_is_no_holder_to_wait_for_or_to_replace(fifo, program):
+    process = program(ANCESTOR, fifo, CHILD)
+    said = [process.first, process.heard(), process.heard()]
+    assert said[0].startswith(f"held by {process.pid} (")
+    assert said[1].startswith(said[2])
+    assert said[2].startswith(f"held by your own ancestor {process.pid} (")
+    assert process.runs()
+
+
+def test_max_age_raises_stale_where_the_holder_has_missed_its_beat_and_held_where_not(fifo, old_holder):
+    process = old_holder(fifo)
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, max_age=100)
+    os.utime(fifo, (time.time() - 5000,) * 2)
+    with pytest.raises(procalive.Stale, match="alive, but no beat for 1h23m"):
+        procalive.hold(fifo, max_age=100)
+    assert process.runs()
+
+
+def test_max_age_raises_stale_as_soon_as_the_holder_misses_its_beat_during_the_wait(fifo, old_holder):
+    old_holder(fifo)
+    os.utime(fifo, (time.time() - 99.5,) * 2)
+    with pytest.raises(procalive.Stale):
+        procalive.hold(fifo, timeout=None, max_age=100)
+
+
+@pytest.mark.parametrize(("beat", "young"), [(-5000, False), (5000, True), (-5000, True)])
+def test_max_age_raises_held_for_a_young_holder_and_for_a_beat_that_lies_ahead(fifo, holder, old_holder, beat, young):
+    (holder if young else old_holder)(fifo)
+    os.utime(fifo, (time.time() - beat,) * 2)
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, max_age=3600)
+
+
+def test_with_max_age_only_an_overdue_holder_is_replaced(fifo, old_holder):
+    process = old_holder(fifo)
+    for beat in (0, -5000):
+        os.utime(fifo, (time.time() - beat,) * 2)
+        with pytest.raises(procalive.Held):
+            procalive.hold(fifo, max_age=100, replace=60)
+        assert process.runs()
+    os.utime(fifo, (time.time() - 5000,) * 2)
+    procalive.hold(fifo, max_age=100, replace=60).release()
+    assert process.ended() == -signal.SIGTERM
+
+
+def test_next_waits_only_where_nobody_waits_already(fifo, holder, background):
+    process = holder(fifo)
+    waiter = background(procalive.hold, fifo, timeout=None, next=True).asleep()
+    for _ in range(2):
+        with pytest.raises(procalive.Held, match=f"held by {process.pid} "):
+            procalive.hold(fifo, timeout=60, next=True)
+    process.kill()
+    waiter.result().release()
+
+
+def test_next_sees_those_who_wait_without_it_and_is_seen_by_the_command_line(fifo, holder, background):
+    process = holder(fifo)
+    waiter = background(procalive.hold, fifo, timeout=None).asleep()
+    with pytest.raises(procalive.Held):
+        procalive.hold(fifo, timeout=60, next=True)
+    command = [sys.executable, "-ISE", SCRIPT, "hold", "-q", "-w60", "--next", fifo, "true"]
+    assert subprocess.run(command, check=False).returncode == 75
+    process.kill()
+    waiter.result().release()
+
+
+# --- one of several ---
+
+
+def test_hold_any_takes_the_first_that_is_free_in_the_order_given(tmp_path):
+    paths = [str(tmp_path / name) for name in "cab"]
+    with procalive.hold_any(paths) as one, procalive.hold_any(paths) as two, procalive.hold_any(iter(paths)) as three:
+        assert [one.path, two.path, three.path] == paths
+        with pytest.raises(procalive.Held) as caught:
+            procalive.hold_any(paths)
+        assert caught.value.path == paths[0]
+        two.release()
+        with procalive.hold_any(paths, timeout=60) as four:
+            assert four.path == paths[1]
+
+
+def test_hold_any_sleeps_until_one_of_them_is_free(tmp_path, holder, background):
+    paths = [str(tmp_path / name) for name in "abc"]
+    processes = [holder(path) for path in paths]
+    taker = background(procalive.hold_any, paths, timeout=None).asleep()
+    processes[1].kill()
+    with taker.result() as taken:
+        assert taken.path == paths[1]
+        assert os.readlink(f"{paths[1]}.holder") == f"/proc/{os.getpid()}/fd/{taken.fd}"
+
+
+def test_hold_any_raises_held_when_its_time_ran_out(tmp_path, holder):
+    paths = [str(tmp_path / name) for name in "ab"]
+    for path in paths:
+        holder(path)
+    with pytest.raises(procalive.Held):
+        procalive.hold_any(paths, timeout=0.05)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_hold_any_refuses_one_fifo_under_two_names(fifo, times):
+    os.mkfifo(fifo)
+    os.link(fifo, fifo + ".too")
+    for paths in ([fifo] * times, [fifo, fifo + ".too"], [fifo + ".missing"] * times):
+        with pytest.raises(ValueError, match="are one FIFO"):
+            procalive.hold_any(paths)
+    assert procalive.check(fifo) is False
+
+
+def test_hold_any_of_nothing_is_a_value_error():
+    with pytest.raises(ValueError, match="no FIFO is named"):
+        procalive.hold_any([])
+
+
+def test_hold_any_passes_over_what_cannot_be_held_while_one_can(fifo, tmp_path, holder):
+    file = tmp_path / "file"
+    file.write_text("precious")
+    paths = [str(file), str(tmp_path / "missing" / "job.fifo"), fifo]
+    with procalive.hold_any(paths) as held:
+        assert held.path == fifo
+    process = holder(fifo)
+    with pytest.raises(procalive.Held):
+        procalive.hold_any(paths)
+    process.kill()
+    with pytest.raises(procalive.NotAFifo):
+        procalive.hold_any(paths[:2])
+    assert file.read_text() == "precious"
+
+
+def test_hold_any_shares(tmp_path, holder):
+    path = str(tmp_path / "a")
+    holder(path, "shared")
+    with procalive.hold_any([path], shared=True) as held:
+        assert held.path == path
+
+
+def test_hold_any_has_no_more_than_n_at_once_on_n_fifos(tmp_path, background):
+    paths, inside, seen = [str(tmp_path / name) for name in "abc"], [], []
+
+    def turn():
+        with procalive.hold_any(paths, timeout=None) as held:
+            inside.append(held)
+            seen.append(len(inside))
+            time.sleep(0.01)  # this is the work
+            inside.remove(held)
+        return True
+
+    assert all(one.result() for one in [background(turn) for _ in range(15)])
+    assert max(seen) <= 3
+
+
+# --- Held: who holds, when that is asked for ---
+
+
+def test_held_looks_for_the_holders_when_they_are_asked_for_and_once(fifo, holder, monkeypatch):
+    process, looks, real = holder(fifo), [], procalive.posix.listdir
+    monkeypatch.setattr(procalive.posix, "listdir", lambda path: (looks.append(path), real(path))[1])
+    with pytest.raises(procalive.Held) as caught:
+        procalive.hold(fifo)
+    assert looks == []
+    assert [one.pid for one in caught.value.holders] == [process.pid]
+    assert looks
+    looks.clear()
+    assert f"held by {process.pid} " in str(caught.value)
+    assert [one.pid for one in caught.value.holders] == [process.pid]
+    assert "/proc" not in looks
+
+
+def test_held_says_so_where_the_holder_has_let_go_before_it_was_asked_for(fifo, holder):
+    process = holder(fifo)
+    with pytest.raises(procalive.Held) as caught:
+        procalive.hold(fifo)
+    process.kill()
+    assert caught.value.holders == []
+    assert str(caught.value) == f"{fifo}: held a moment ago, by a process that has let go since"
+
+
+def test_held_is_pickled_as_it_is_here_and_now(fifo, holder):
+    process = holder(fifo)
+    with pytest.raises(procalive.Held) as caught:
+        procalive.hold(fifo)
+    pickled = pickle.dumps(caught.value)
+    process.kill()
+    other = pickle.loads(pickled)
+    assert f"held by {process.pid} " in str(other)
+    assert [one.pid for one in other.holders] == [process.pid]
+
+
+def test_a_refused_hold_makes_few_system_calls_however_many_processes_there_are(fifo, holder):
+    """Counted: no look through /proc, which would be some hundreds."""
+    holder(fifo)
+    count = f"""
+import sys; sys.path.insert(0, {ROOT!r}); import os, procalive
+os.write(2, b'begin')
+for _ in range(10):
+    try: procalive.hold({fifo!r})
+    except procalive.Held: pass
+os.write(2, b'end')
+with procalive.hold({fifo!r} + '.free'): pass
+os.write(2, b'begin')
+for _ in range(10):
+    with procalive.hold({fifo!r} + '.free'): pass
+os.write(2, b'end')"""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    command = ["strace", "-qq", "-o", f"{fifo}.trace", sys.executable, "-ISE", "-c", count]
+    if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("strace cannot trace here")
+    with open(f"{fifo}.trace") as file:
+        refused, free = (
+            part.split('write(2, "end"')[0].count("\n") for part in file.read().split('write(2, "begin"')[1:]
+        )
+    assert 10 < refused <= 3 * free

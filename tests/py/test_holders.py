@@ -112,7 +112,7 @@ def test_a_keeper_is_shown_with_the_process_that_it_keeps(fifo, keeper):
 # --- processes that vanish ---
 
 
-@pytest.mark.parametrize("name", ["_reading", "_read_status", "_read_start", "_read_command"])
+@pytest.mark.parametrize("name", ["_open_files", "_inode_behind", "_read_status", "_read_start", "_read_command"])
 def test_a_process_that_ends_while_proc_is_read_is_no_error(fifo, holder, monkeypatch, name):
     process, other = holder(fifo, "shared"), holder(fifo, "shared")
     real = getattr(procalive, name)
@@ -165,9 +165,9 @@ def test_holders_is_empty_where_the_only_one_ends_while_proc_is_read(fifo, holde
 @pytest.mark.parametrize("misses", [1, 3])
 def test_a_holder_that_a_few_looks_just_missed_is_found_by_the_next(fifo, holder, monkeypatch, misses):
     """A look at /proc takes its time: a hand-over, as to a keeper, can be ahead of it."""
-    process, real = holder(fifo), procalive._find_holders
+    process, real = holder(fifo), procalive._processes
     looks = iter(range(100))
-    monkeypatch.setattr(procalive, "_find_holders", lambda fifos: [] if next(looks) < misses else real(fifos))
+    monkeypatch.setattr(procalive, "_processes", lambda: [] if next(looks) < misses else real())
     assert readers(fifo) == {(process.pid, True)}
 
 

@@ -162,18 +162,6 @@ signal.pause()"""
 
 
 @needs_root
-def test_kill_takes_no_process_that_came_later_for_the_one_that_took_the_lock(public, program):
-    """/proc/locks names that one even after it ended: another user's process can have its PID since."""
-    code = "h = procalive.hold(F); os.set_inheritable(h.fd, True); say('held'); os.execvp('sleep', ['sleep', '60'])"
-    process = program(f"become({NOBODY}); {code}", public)
-    eventually(lambda: proc(f"{process.pid}/comm") == "sleep\n")
-    eventually(lambda: time.time() > os.lstat(f"{public}.holder").st_mtime + 0.1)  # starts are told to 10 ms
-    later = program("say(0); order()")
-    code = f"become({NOBODY}); procalive._lock_owners = lambda _: [{later.pid}]; outcome(procalive.kill, F, 0)"
-    assert program(code, public).first == f"[{process.pid}]"
-
-
-@needs_root
 @pytest.mark.parametrize("who", ["", f"become({NOBODY}, effective=0); "], ids=["root", "set-user-ID-program"])
 def test_kill_raises_unseen_where_a_keeper_may_not_speak_for_its_job(commons, program, who):
     """As `hold -o` of a set-user-ID program; that its job is the user's is not for root to believe."""
@@ -247,8 +235,35 @@ def test_kill_with_grace_kills_the_child_that_the_end_of_the_main_process_leaves
     assert procalive.check(fifo) is False
 
 
-def test_kill_with_grace_ends_even_a_stopped_holder(fifo, holder):
-    process = holder(fifo)
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("grace", [None, 60])
+def test_a_stopped_holder_is_resumed_to_act_on_the_signals_that_ask_it_to_end(fifo, program, sig, grace):
+    process = program(f"signal.signal({int(sig)}, signal.SIG_DFL); h = procalive.hold(F); say('held'); order()", fifo)
+    process.stop()
+    assert procalive.kill(fifo, sig, grace=grace) == [process.pid]
+    assert process.ended() == -sig
+
+
+@pytest.mark.parametrize("sig", [signal.SIGUSR1, signal.SIGHUP])
+def test_a_stopped_holder_stays_stopped_after_any_other_signal(fifo, program, sig):
+    process = program("signal.signal(signal.SIGHUP, print); h = procalive.hold(F); say('held'); order()", fifo)
+    process.stop()
+    assert procalive.kill(fifo, sig) == [process.pid]
+    assert state(process.pid) == "T"
+    assert "ShdPnd:\t0000000000000000" not in proc(f"{process.pid}/status")
+
+
+def test_with_grace_any_signal_resumes_a_stopped_holder(fifo, program):
+    process = program("h = procalive.hold(F); say('held'); order()", fifo)
+    process.stop()
+    assert procalive.kill(fifo, signal.SIGUSR1, grace=60) == [process.pid]
+    assert process.ended() == -signal.SIGUSR1
+
+
+def test_a_holder_that_ignores_the_signal_is_killed_though_it_is_stopped(fifo, program):
+    process = program(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); h = procalive.hold(F); say('held'); order()", fifo
+    )
     process.stop()
     assert procalive.kill(fifo, grace=0.1) == [process.pid]
     assert process.ended() == -signal.SIGKILL
@@ -276,7 +291,7 @@ def test_kill_raises_timed_out_where_even_kill_frees_nothing(fifo, keeper):
     _, pid = keeper(fifo)
     os.kill(pid, signal.SIGSTOP)  # the job dies, but its keeper cannot let go
     eventually(lambda: state(pid) == "T")
-    with pytest.raises(procalive.TimedOut, match="still held after SIGKILL"):
+    with pytest.raises(procalive.TimedOut, match=r"still held by .* after SIGKILL"):
         procalive.kill(fifo, grace=0.1)
     os.kill(pid, signal.SIGCONT)
     procalive.wait(fifo, timeout=10)

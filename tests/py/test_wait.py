@@ -110,7 +110,7 @@ def test_a_waiting_thread_is_not_scheduled_until_the_event(fifo, background):
     assert [waiter.result() for waiter in waiters] == [{fifo: None}] * 2
 
 
-@pytest.mark.parametrize("timeout", [0, -1, 0.05])
+@pytest.mark.parametrize("timeout", [0, 0.05])
 def test_wait_raises_timed_out_which_is_a_timeout_error(fifo, timeout):
     with procalive.hold(fifo), pytest.raises(TimeoutError, match=r"job\.fifo: still there") as caught:
         procalive.wait(fifo, timeout=timeout)
@@ -228,6 +228,7 @@ def test_thousands_of_fifos_are_waited_for_at_once(tmp_path, program):
     count = min(3000, (hard - 200 if hard != resource.RLIM_INFINITY else 3000) // 2)
     code = f"""
 resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE)[1:] * 2)
+for n in range({count}): os.mkfifo(f"{{F}}/{{n}}")  # hold() would look through /proc for each
 held = [procalive.hold(f"{{F}}/{{n}}") for n in range({count})]
 box = []
 t = threading.Thread(target=lambda: box.append(procalive.wait(*(h.path for h in held), timeout=30)))
@@ -348,22 +349,49 @@ def test_wait_with_status_is_not_confused_by_a_hand_over(fifo, program, backgrou
     assert waiter.result() == {fifo: 3}
 
 
+@pytest.fixture
+def zombie(program):
+    """zombie(status): (PID of a process that has ended so, of another parent; a function that has it reaped)."""
+
+    def start(status):
+        parent = program(
+            f"p = subprocess.Popen(['sh', '-c', 'exit {status}']); say(p.pid); order(); p.wait(); say('ok')"
+        )
+        eventually(lambda: state(int(parent.first)) == "Z")
+        return int(parent.first), lambda: (parent.tell(), parent.heard())
+
+    return start
+
+
 @pytest.mark.usefixtures("kernel_tells")
 @pytest.mark.parametrize("timeout", [20, 1e10, None])
-def test_wait_with_status_sleeps_until_the_process_was_reaped(background, timeout):
-    process = subprocess.Popen(["sh", "-c", "exit 9"])
-    eventually(lambda: state(process.pid) == "Z")
-    waiter = background(procalive.wait, process.pid, status=True, timeout=timeout).asleep()
-    process.wait()
-    assert waiter.result() == {process.pid: 9}
+def test_wait_with_status_sleeps_until_the_process_was_reaped(background, zombie, timeout):
+    pid, reap = zombie(9)
+    waiter = background(procalive.wait, pid, status=True, timeout=timeout).asleep()
+    reap()
+    assert waiter.result() == {pid: 9}
 
 
 @pytest.mark.usefixtures("kernel_tells")
-def test_wait_with_status_times_out_for_a_process_that_nobody_reaps():
-    process = subprocess.Popen(["true"])
+def test_wait_with_status_times_out_for_a_process_that_nobody_reaps(zombie):
+    pid, _ = zombie(0)
     with pytest.raises(procalive.TimedOut, match="not yet reaped"):
-        procalive.wait(process.pid, status=True, timeout=0.1)
-    process.wait()
+        procalive.wait(pid, status=True, timeout=0.1)
+
+
+@pytest.mark.parametrize(("end", "status"), [("exit 9", 9), ("kill -15 $$", 128 + 15)])
+def test_wait_with_status_tells_that_of_ones_own_child_which_only_oneself_can_reap(end, status):
+    process = subprocess.Popen(["sh", "-c", f"read _; {end}"], stdin=subprocess.PIPE)
+    process.stdin.close()
+    assert procalive.wait(process.pid, status=True, timeout=20) == {process.pid: status}
+    assert process.wait() == (status if status < 128 else 128 - status), "it was reaped by the wait"
+
+
+def test_wait_with_status_tells_that_of_ones_own_child_which_holds(fifo, holder, background):
+    process = holder(fifo)
+    waiter = background(procalive.wait, fifo, status=True).asleep()
+    process.send(signal.SIGTERM)
+    assert waiter.result() == {fifo: 128 + 15}
 
 
 @pytest.mark.usefixtures("kernel_tells")
@@ -390,6 +418,7 @@ def test_wait_with_status_is_none_where_the_kernel_does_not_tell(fifo, holder, b
         raise OSError(errno.ENOTTY, "forced")
 
     monkeypatch.setattr(procalive.fcntl, "ioctl", fail)
+    monkeypatch.setattr(procalive.posix, "waitid", fail)  # as of what is not our child
     process = holder(fifo)
     waiter = background(procalive.wait, fifo, process.pid, status=True).asleep()
     process.kill()
@@ -414,15 +443,15 @@ def test_wait_with_status_is_none_for_what_nobody_held_and_for_a_missing_pid(fif
 @pytest.mark.usefixtures("kernel_tells")
 def test_the_status_of_the_next_holder_is_never_taken_for_that_of_the_first(fifo, holder, monkeypatch):
     first = holder(fifo)
-    real = procalive.holders
+    real = procalive._look_up
 
-    def swap(path):
-        monkeypatch.setattr(procalive, "holders", real)
+    def swap(paths):
+        monkeypatch.setattr(procalive, "_look_up", real)
         first.kill()
         holder(fifo)
-        return real(path)
+        return real(paths)
 
-    monkeypatch.setattr(procalive, "holders", swap)
+    monkeypatch.setattr(procalive, "_look_up", swap)
     assert procalive.wait(fifo, status=True) == {fifo: None}
 
 
@@ -431,11 +460,7 @@ def test_the_status_of_the_next_holder_is_never_taken_for_that_of_the_first(fifo
 def test_the_status_of_who_got_the_pid_of_an_unseen_holder_is_not_taken_for_its_own(public, program):
     process = program("h = procalive.hold(F); say('held'); order(); sys.exit(6)", public)
     code = f"""
-become({NOBODY}); real = os.pidfd_open
-def reused(pid):
-    procalive._is_hidden = lambda pid, since: False  # as of a process that came later
-    return real(pid)
-procalive.posix.pidfd_open = reused
+become({NOBODY}); procalive._is_hidden = lambda pid: False  # as of a process that came later
 say('waits'); say(procalive.wait(F, status=True))"""
     waiter = program(code, public)
     eventually(lambda: is_asleep(waiter.pid))
@@ -447,19 +472,42 @@ say('waits'); say(procalive.wait(F, status=True))"""
 # --- alive and well ---
 
 
-def test_wait_with_max_age_raises_stale_when_a_live_holder_misses_its_beat(fifo):
-    with procalive.hold(fifo):
-        os.utime(fifo, (time.time() - 99.8,) * 2)  # the next beat is missed in 0.2 s
-        with pytest.raises(procalive.Stale) as caught:
-            procalive.wait(fifo, max_age=100)
-        assert caught.value.age > 100
+def ages(path, seconds):
+    """The last beat is now so old."""
+    os.utime(path, (time.time() - seconds,) * 2)
 
 
-def test_wait_with_max_age_raises_stale_at_once_for_an_old_beat(fifo):
-    with procalive.hold(fifo):
-        os.utime(fifo, (1000, 1000))
-        with pytest.raises(procalive.Stale, match="alive, but no beat for"):
-            procalive.wait(fifo, max_age=3600, timeout=0)
+def test_wait_with_max_age_raises_stale_when_a_live_holder_misses_its_beat(fifo, old_holder):
+    old_holder(fifo)
+    ages(fifo, 99.8)  # the next beat is missed in 0.2 s
+    with pytest.raises(procalive.Stale) as caught:
+        procalive.wait(fifo, max_age=100)
+    assert caught.value.age > 100
+
+
+def test_wait_with_max_age_raises_stale_at_once_for_an_old_beat(fifo, old_holder):
+    old_holder(fifo)
+    ages(fifo, 5000)
+    with pytest.raises(procalive.Stale, match="alive, but no beat for"):
+        procalive.wait(fifo, max_age=3600, timeout=0)
+
+
+def test_wait_with_max_age_raises_future_beat_at_once_for_one_that_lies_ahead(fifo, old_holder):
+    old_holder(fifo)
+    ages(fifo, -5000)
+    with pytest.raises(procalive.FutureBeat, match="in the future"):
+        procalive.wait(fifo, max_age=3600, timeout=0)
+
+
+@pytest.mark.parametrize("beat", [5000, -5000])
+def test_a_young_holder_is_overdue_max_age_after_its_start_whatever_the_beat_says(fifo, holder, beat):
+    holder(fifo)
+    ages(fifo, beat)
+    (one,) = procalive.holders(fifo)
+    problem = procalive.Stale if beat > 0 else procalive.FutureBeat
+    with pytest.raises(problem):
+        procalive.wait(fifo, max_age=1.5, timeout=60)
+    assert time.clock_gettime(time.CLOCK_BOOTTIME) - one.started > 1.5
 
 
 def test_wait_with_max_age_goes_on_where_the_holder_beats_and_returns_when_it_ends(fifo, background):
@@ -471,6 +519,35 @@ def test_wait_with_max_age_goes_on_where_the_holder_beats_and_returns_when_it_en
     assert waiter.result() == {fifo: None}
 
 
+# A wait with a wall clock that steps after its first look, for a holder that is not young; how it went, and how long.
+STEPS = """
+step, age, timeout, beats = map(float, sys.argv[2:])
+real, boot, looks = time.time, time.clock_gettime, []
+def now():
+    looks.append(1)
+    return real() + (step if len(looks) > 1 else 0)
+time.time, time.clock_gettime = now, lambda clock: boot(clock) + 1e6
+started = time.monotonic()
+os.utime(F, (real() - age,) * 2)
+if beats: threading.Timer(0.2, os.utime, [F]).start()
+outcome(procalive.wait, F, max_age=100, timeout=timeout); say(round(time.monotonic() - started, 1))"""
+
+
+@pytest.mark.parametrize("step", [7200, -7200])
+def test_a_step_of_the_wall_clock_just_after_a_beat_makes_no_holder_stale(fifo, holder, program, step):
+    holder(fifo)
+    process = program(STEPS, fifo, step, 99, 2, 1)
+    assert process.first == f"TimedOut {fifo}: still there"
+
+
+@pytest.mark.parametrize("step", [7200, -7200])
+def test_a_step_of_the_wall_clock_during_a_wait_hides_no_missed_beat(fifo, holder, program, step):
+    holder(fifo)
+    process = program(STEPS, fifo, step, 99.5, 40, 0)
+    assert process.first.startswith(f"Stale {fifo}: alive, but no beat for 1m4")
+    assert float(process.heard()) < 30
+
+
 def test_wait_with_max_age_looks_at_fifos_alone_and_not_at_processes(fifo, program, background):
     process = program("say(1); order()")
     waiter = background(procalive.wait, process.pid, fifo, max_age=0.01).asleep()
@@ -479,30 +556,31 @@ def test_wait_with_max_age_looks_at_fifos_alone_and_not_at_processes(fifo, progr
     assert set(waiter.result()) == {process.pid, fifo}
 
 
-def test_wait_with_max_age_returns_what_went_before_it_looked(fifo, holder, monkeypatch):
-    process, real = holder(fifo), procalive._pidfds_of_mains
+@pytest.fixture
+def ends_before_the_look(monkeypatch):
+    """ends_before_the_look(process): it is killed just before the processes are looked up."""
 
-    def end(*args):
-        process.kill()
-        return real(*args)
+    def arrange(process):
+        real = procalive._look_up
+        monkeypatch.setattr(procalive, "_look_up", lambda paths: (process.kill(), real(paths))[1])
 
-    monkeypatch.setattr(procalive, "_pidfds_of_mains", end)
+    return arrange
+
+
+def test_wait_with_max_age_returns_what_went_before_it_looked(fifo, old_holder, ends_before_the_look):
+    ends_before_the_look(old_holder(fifo))
+    ages(fifo, 5000)
     assert procalive.wait(fifo, status=True, max_age=100) == {fifo: None}
 
 
 def test_wait_for_any_with_max_age_returns_what_went_before_it_looked_though_another_is_stale(
-    fifo, tmp_path, holder, monkeypatch
+    fifo, tmp_path, old_holder, holder, ends_before_the_look
 ):
-    process, real = holder(fifo), procalive._pidfds_of_mains
-
-    def end(*args):
-        process.kill()
-        return real(*args)
-
-    monkeypatch.setattr(procalive, "_pidfds_of_mains", end)
-    with procalive.hold(tmp_path / "stale") as stale:
-        os.utime(stale.path, (1000, 1000))
-        assert list(procalive.wait(fifo, stale.path, status=True, any=True, max_age=100)) == [fifo]
+    stale = str(tmp_path / "stale")
+    old_holder(stale)
+    ages(stale, 5000)
+    ends_before_the_look(holder(fifo))
+    assert list(procalive.wait(fifo, stale, status=True, any=True, max_age=100)) == [fifo]
 
 
 def test_wait_with_max_age_is_not_stale_but_gone_for_a_dead_fifo_with_an_old_beat(fifo):

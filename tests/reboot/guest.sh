@@ -57,6 +57,46 @@ look() {
     try 'kill' $procalive kill $F
 }
 
+# bounded TRIES COMMAND...: until it succeeds.
+bounded() {
+    left=$1
+    shift
+    until "$@" || [ $((left -= 1)) -lt 0 ]; do usleep 20000; done
+}
+waiting() { [ "$(grep -c -e '->' /proc/locks)" = "$1" ]; }
+asleep_in() { grep -q "$2" "/proc/$1/wchan"; }
+
+# What an older kernel does of the rest: this one has no exit status of strangers (6.15).
+smoke() {
+    mkdir -p /run
+    G=/tmp/g.fifo
+    start_holder $G
+    $script wait --status $G 2>/dev/null &
+    waiter=$!
+    bounded 500 asleep_in $waiter poll
+    try 'kill -k' $procalive kill -k 5 $G
+    status=0
+    wait $waiter || status=$?
+    say "boot $boot: wait --status of a stranger: $status"
+    start_holder $G
+    holder=$!
+    for number in 1 2 3 4 5; do
+        $script hold -w 60 $G sh -c "echo $number >>/tmp/order" &
+        bounded 500 waiting $number
+    done
+    kill $holder
+    bounded 1000 grep -q 5 /tmp/order
+    say "boot $boot: order of the waiters:$(printf ' %s' $(cat /tmp/order))"
+    try 'hold -o' $procalive hold -o $G true
+    try 'hold at once after hold -o' $procalive hold $G true
+    try 'hold --keep' $procalive hold --keep $G sh -c "$script check $G"
+    try 'check --mine' $procalive hold $G sh -c "$procalive check --mine $G"
+    try 'hold --any' $procalive hold --any $G /tmp/h.fifo -- true
+    try 'a name' $procalive hold @x $procalive check /run/procalive/x.fifo
+    start_holder $G
+    try 'hold -k' $procalive hold -k 5 $G true
+}
+
 [ $boot = 1 ] || look
 start_holder $F
 try 'check while held' $procalive check $F
@@ -68,6 +108,9 @@ try 'check of the new FIFO while held' $procalive check /data/late.fifo
 case $boot in
 1) echo b >/proc/sysrq-trigger ;;
 2) say 'ready for power loss' ;;
-3) say 'done' ;;
+3)
+    smoke
+    say 'done'
+    ;;
 esac
 sleep 9999

@@ -69,3 +69,12 @@ after_both() {
     for boot in 1 2; do saw $boot 'check of the new FIFO while held: 0'; done
     after_both 'check of the unsynced FIFO: 1'
 }
+
+@test "on this older kernel the rest works too, and the status of a stranger is not known (125)" {
+    saw 3 'kill -k: 0'
+    saw 3 'wait --status of a stranger: 125'
+    saw 3 'order of the waiters: 1 2 3 4 5'
+    for what in 'hold -o' 'hold at once after hold -o' 'hold --keep' 'check --mine' 'hold --any' 'a name' 'hold -k'; do
+        saw 3 "$what: 0"
+    done
+}

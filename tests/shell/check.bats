@@ -169,7 +169,28 @@ bats_require_minimum_version 1.5.0
     soon grep -q gone news
 }
 
-@test "beat touches the FIFO of the job, and is silent outside of one" {
-    every_shell "0 3 0 0 " 'st procalive_beat; procalive_guard F; touch -t 202001010000 F
-        st procalive check --max-age 60 F; st procalive_beat; st procalive check --max-age 60 F'
+# For scripts: old, fresh and beat. The FIFO's time is what `check --max-age` reads.
+times='old() { touch -t 202001010000 "$1"; }; fresh() { [ "$(stat -c %Y "$1")" -gt 1600000000 ]; }
+beat() { old F; st procalive_beat; st fresh F; }'
+
+@test "beat touches the FIFO of a guard, and is silent outside of one" {
+    every_shell "0 0 0 0 0 0 1 " "$times"'; rm -f F; st procalive_beat; procalive_guard F; beat; (beat); procalive_release; beat'
+}
+
+@test "beat touches the FIFO of a job of hold, -o and --keep, from its subshells too" {
+    printf '%s; %s; beat; (beat); beat | cat\n' "$prelude" "$times" >job
+    for option in -q -o --keep; do
+        for shell in "${shells[@]}"; do
+            here "$shell" || continue
+            invoke "$shell"
+            output=$(timeout 60 procalive hold "$option" F -- "${words[@]}" job 2>&1 3>&-)
+            [ "$output" = "0 0 0 0 0 0 " ] || { echo "$shell $option: $output" && return 1; }
+        done
+    done
+}
+
+@test "beat does not beat for another holder, whatever the environment says" {
+    hold F
+    every_shell "0 1 0 1 0 1 " "$times"'; export PROCALIVE_FIFO="$PWD/F"; beat; export PROCALIVE_FD=701; beat
+        exec 8</dev/null; PROCALIVE_FD=8; beat'
 }

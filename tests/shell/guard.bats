@@ -78,7 +78,7 @@ end() {
         here "$shell" || continue
         hold G && holder=$!
         start sh_run "$shell" 'procalive_guard G 1h && echo $$ >got; stay'
-        soon pgrep -f "wait -t [0-9.]* -- G" >/dev/null
+        soon pgrep -f "procalive._turn.-w.[0-9.]*.--fd.9.--.G" >/dev/null
         kill "$holder"
         soon test -s got
         procalive kill -k 5 G && rm got
@@ -89,7 +89,7 @@ end() {
     hold F && holder=$!
     start sh_run dash 'procalive_guard F inf && echo >got; stay'
     start bash -c 'procalive wait F && echo >ended'
-    for arguments in "wait -t inf -- F" "wait F"; do soon pgrep -f "procalive.$arguments|$arguments" >/dev/null; done
+    for arguments in "_turn.-w.inf.--fd.9.--.F" "wait.F"; do soon pgrep -f "procalive.$arguments" >/dev/null; done
     kill "$holder"
     soon test -e got -a -e ended
     procalive check F
@@ -123,9 +123,9 @@ end() {
     no=": a symbolic link; name the FIFO itself"
     every_shell "procalive: link$no
 procalive: dir: not a FIFO
-procalive: file: not a FIFO
-procalive: '': cannot be created: No such file or directory
-procalive: none/F: cannot be created: No such file or directory
+procalive: file: not a FIFO but a regular file; if it is an old lock file that nothing uses, remove it
+procalive: '': No such file or directory
+procalive: none/F: no such directory
 procalive: 5x: not a time (90, 1.5, 30s, 5m, 2h, 1d or inf)
 procalive: usage: procalive_guard FIFO [SECS]
 2222222" 'for args in link dir file "" none/F "new 5x"; do IFS=" "; case $args in new*) procalive_guard new 5x;; *) procalive_guard "$args" ;; esac && echo taken || printf %s $? >>out; done
@@ -180,13 +180,13 @@ r = os.open("F", os.O_RDONLY | os.O_NONBLOCK); w = os.open("F", os.O_WRONLY); os
 fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
     soon test -s ready
     run sh_run dash 'st procalive_guard F'
-    [[ $output == *"locked by a process that does not read it"*"2 " ]]
+    [[ $output == *"F: locked by $! (python3), which does not read it"*"2 " ]]
 }
 
 @test "guard is 2 for a stranger's FIFO in a sticky directory, 0 for one of root's" {
     need_root
     mkdir -m 1777 tmp && mkfifo tmp/F tmp/G && chown nobody tmp/F
-    every_shell "procalive: tmp/F: belongs to another user, in a directory where anybody may create files
+    every_shell "procalive: tmp/F: belongs to user nobody, in a directory where anybody may create files; use a name such as @job, or a directory of your own
 2 0 " 'st procalive_guard tmp/F; st procalive_guard tmp/G'
 }
 

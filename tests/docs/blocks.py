@@ -1,0 +1,138 @@
+"""The fenced blocks of the documents, and a place to run them in.
+
+The place has an empty home and stand-ins for the commands that the documents take
+as examples.  conftest.py gives the tests a /run of their own.
+"""
+
+import os
+import re
+import signal
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BASH = "/bin/bash"
+# What the documents call a job.  Each writes its name into $RAN; with $SLOW set it
+# then stays until that file is gone.
+JOBS = (
+    "a.sh", "b.sh", "backup.sh", "convert.sh", "daemon", "deploy.sh", "import.sh", "job", "render.sh", "report.sh",
+    "server", "sync.sh", "/usr/local/bin/backup.sh",
+)  # fmt: skip
+STAND_IN = """#!/bin/sh
+echo "${0##*/}" >>"$RAN"
+[ "${SLOW-}" ] || exit 0
+while [ -e "$SLOW" ]; do sleep 0.05; done
+"""
+# As they are, where the machine has none: what they do besides is not the documents' matter.
+WRAPPERS = {"chronic": 'exec "$@"', "logger": "exit 0", "curl": "exit 0"}
+
+
+class Block:
+    """A fenced block: its language, the rest of the info string, its text, and where it is."""
+
+    def __init__(self, document, number, info, text):
+        self.language, _, self.kind = info.partition(" ")
+        self.text = text
+        self.name = f"{document}:{number}"
+
+    def lines(self):
+        return [line for line in self.text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def blocks(document, language=None, kind=None):
+    """Those of a document, a path below the top of the repository."""
+    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+        text = file.read()
+    found = []
+    for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```$", text, re.M | re.S):
+        found.append(Block(document, text.count("\n", 0, match.start()) + 1, match[1], match[2]))
+    return [b for b in found if language in (None, b.language) and kind in (None, b.kind)]
+
+
+class Place:
+    """A directory to run lines in, with everything they name."""
+
+    def __init__(self, directory):
+        self.root, self.directory = ROOT, str(directory)
+        self.started = []
+        self.ran = self.file("ran")
+        self.slow = self.file("slow")
+        self.environment = {
+            "HOME": self.directory,
+            "LC_ALL": "C.UTF-8",
+            "PATH": f"{ROOT}/bin:{self.file('bin')}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PING_URL": "http://localhost",
+            "PYTHONPATH": ROOT,
+            "RAN": self.ran,
+            "SHELL": "/bin/sh",
+            "TERM": "dumb",
+            "USER": "root",
+        }
+        os.mkdir(self.file("bin"))
+        for name in JOBS:
+            if "/" not in name:
+                self.command(name, STAND_IN)
+        for name, line in WRAPPERS.items():
+            self.command(name, f"#!/bin/sh\n{line}\n")
+
+    def file(self, name):
+        return os.path.join(self.directory, name)
+
+    def command(self, name, text):
+        with open(self.file(f"bin/{name}"), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.file(f"bin/{name}"), 0o755)
+
+    def fit(self, text):
+        """The line with the places of an installed system exchanged for ours."""
+        text = text.replace("/usr/local/bin/procalive", "procalive")
+        text = text.replace("/usr/local/share/procalive/", f"{ROOT}/shell/")
+        return re.sub(r"/usr/local/s?bin/", "", text)
+
+    def start(self, command, **options):
+        """A process in the place; `slow`: its jobs stay until release()."""
+        environment = dict(self.environment)
+        if options.pop("slow", False):
+            open(self.slow, "w").close()
+            environment["SLOW"] = self.slow
+        process = subprocess.Popen(
+            command, cwd=self.directory, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, **options,
+        )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def close(self):
+        """End what was started here: process groups of our own."""
+        self.release()
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def run(self, command, timeout=60, **options):
+        """(exit status, output and messages); the status is None where the time ran out."""
+        process = self.start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            return None, output
+        return process.returncode, output
+
+    def script(self, text, **options):
+        return self.run([BASH, "-c", self.fit(text)], **options)
+
+    def release(self):
+        if os.path.exists(self.slow):
+            os.unlink(self.slow)
+
+    def has_run(self):
+        """The names of the jobs that ran since the last call."""
+        try:
+            with open(self.ran, encoding="utf-8") as file:
+                names = file.read().split()
+            os.unlink(self.ran)
+        except FileNotFoundError:
+            return []
+        return names

@@ -1,0 +1,12 @@
+# A real machine, once: what systemd, logind and cron themselves do.
+
+bats_require_minimum_version 1.5.0
+
+@test "Debian 13 with systemd: units, a RuntimeDirectory= that is removed, logout, crontab, reboot" {
+    run "$BATS_TEST_DIRNAME/machine.sh" "$BATS_TEST_TMPDIR"
+    [ "$status" != 77 ] || skip "$output"
+    tr -d '\r' <"$BATS_TEST_TMPDIR/serial" | grep -E '^(ok|not ok|GUEST)' || tail -n 40 "$BATS_TEST_TMPDIR/serial"
+    [ "$status" = 0 ]
+    run -1 grep -q '^not ok' "$BATS_TEST_TMPDIR/serial"
+    [ "$(grep -c '^ok' "$BATS_TEST_TMPDIR/serial")" -ge 20 ]
+}
