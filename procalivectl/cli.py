@@ -21,8 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_SORTABLE = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "WATCHERS", "COMMAND")
-_STATES = ("trouble", *survey.STATES)
+SORTABLE = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "WATCHERS", "COMMAND")
+STATES = ("trouble", *survey.STATES)
 _EPILOG = "procalivectl(1) is the manual."
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as a program ends that does not catch it
@@ -37,19 +37,19 @@ def _seconds(text: str) -> float:
 
 def _column(text: str) -> str:
     column = text.upper().replace("-", " ")
-    if column not in _SORTABLE:
-        raise typer.BadParameter(f"{words.show(text)}: not a column ({', '.join(map(_spelled, _SORTABLE))})")
+    if column not in SORTABLE:
+        raise typer.BadParameter(f"{words.show(text)}: not a column ({', '.join(map(spelled, SORTABLE))})")
     return column
 
 
 def _state(text: str) -> str:
     state = text.lower().replace("-", " ")
-    if state not in _STATES:
-        raise typer.BadParameter(f"{words.show(text)}: not a state ({', '.join(map(_spelled, _STATES))})")
+    if state not in STATES:
+        raise typer.BadParameter(f"{words.show(text)}: not a state ({', '.join(map(spelled, STATES))})")
     return state
 
 
-def _spelled(word: str) -> str:
+def spelled(word: str) -> str:
     """As one types it: no blanks."""
     return word.lower().replace(" ", "-")
 
@@ -120,7 +120,7 @@ States = Annotated[
     ),
 ]
 Sort = Annotated[
-    str, typer.Option("--sort", metavar="COLUMN", parser=_column, help=f"by {', '.join(map(_spelled, _SORTABLE))}")
+    str, typer.Option("--sort", metavar="COLUMN", parser=_column, help=f"by {', '.join(map(spelled, SORTABLE))}")
 ]
 
 

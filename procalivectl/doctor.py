@@ -49,6 +49,7 @@ def _examine(path: str) -> Iterator[Finding]:
         yield Finding(WRONG, "not-a-fifo", f"not a FIFO but {_kind(found.st_mode)}", advice)
         return
     fifo = survey.Survey([path]).look()[0]
+    fifo.others = fifo.others or elsewhere.holders(path, fifo.inode)
     yield from _link(path) if os.path.islink(path) else ()
     yield from _state(fifo)
     yield from _access(path, found)
