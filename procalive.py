@@ -2445,7 +2445,6 @@ class _Waiter:
             raise _AnotherWaits
         if self.attend and not self._attendant:
             self._attendant = _Attendant(lambda: self._work(ticket))
-        self._reserve_number()
         if self._interruptions.sleep(_mark, self._line, fcntl.LOCK_EX):
             fd = self._when_free()
         else:
@@ -2461,7 +2460,10 @@ class _Waiter:
         return self.attend(ticket) if self.attend else 0
 
     def _reserve_number(self) -> None:
-        """See to it that open(2), which takes the lowest number free, gives the read end a high one."""
+        """See to it that open(2), which takes the lowest number free, gives the read end a high one.
+
+        Only when it is first: whoever looks through /proc reads the link of each descriptor.
+        """
         if self.turn_only:
             return
         place = _move_high(posix.open("/", posix.O_PATH | posix.O_CLOEXEC), _FIRST_READ_END)
@@ -2475,6 +2477,7 @@ class _Waiter:
         The first report of the edge is of now, each later one is of a death; with
         EPOLLERR there is still no reader.
         """
+        self._reserve_number()
         deaths, now = select.epoll(), select.poll()
         deaths.register(self._line, select.EPOLLOUT | select.EPOLLET)
         now.register(self._line, 0)
