@@ -3520,7 +3520,11 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
     beats = None if options.max_age is None else _Beats(options.max_age)
     with _Interruptions(_deadline(options.waits)) as interruptions:
         line: int | None = None
+        stopped_by = 0
         while True:
+            if stopped_by:  # out of the queue by now: the line is closed
+                interruptions.stop(stopped_by)
+                stopped_by = 0
             try:
                 line = _open_write_end(next(path for path in choice.paths if path not in choice.errors))
                 if line is not None:
@@ -3533,7 +3537,7 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
             except _Interrupted as interrupted:
                 if interrupted.args[0] == signal.SIGALRM:
                     return 0, None
-                interruptions.stop(interrupted.args[0])
+                stopped_by = interrupted.args[0]
             except Stale as overdue:
                 _say(overdue)
                 return _STALE, None
