@@ -2479,7 +2479,6 @@ class _Waiter:
             raise _AnotherWaits
         if self.attend and not self._attendant:
             self._attendant = _Attendant(lambda: self._work(ticket))
-        self._reserve_number()
         if self._interruptions.sleep(_mark, self._line, fcntl.LOCK_EX):
             fd = self._when_free()
         else:
@@ -2495,7 +2494,10 @@ class _Waiter:
         return self.attend(ticket) if self.attend else 0
 
     def _reserve_number(self) -> None:
-        """See to it that open(2), which takes the lowest number free, gives the read end a high one."""
+        """See to it that open(2), which takes the lowest number free, gives the read end a high one.
+
+        Only when it is first: whoever looks through /proc reads the link of each descriptor.
+        """
         if self.turn_only:
             return
         place = _move_high(posix.open("/", posix.O_PATH | posix.O_CLOEXEC), _FIRST_READ_END)
@@ -2509,6 +2511,7 @@ class _Waiter:
         The first report of the edge is of now, each later one is of a death; with
         EPOLLERR there is still no reader.
         """
+        self._reserve_number()
         deaths, now = select.epoll(), select.poll()
         deaths.register(self._line, select.EPOLLOUT | select.EPOLLET)
         now.register(self._line, 0)
@@ -3551,7 +3554,11 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
     beats = None if options.max_age is None else _Beats(options.max_age)
     with _Interruptions(_deadline(options.waits)) as interruptions:
         line: int | None = None
+        stopped_by = 0
         while True:
+            if stopped_by:  # out of the queue by now: the line is closed
+                interruptions.stop(stopped_by)
+                stopped_by = 0
             try:
                 line = _open_write_end(next(path for path in choice.paths if path not in choice.errors))
                 if line is not None:
@@ -3564,7 +3571,7 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
             except _Interrupted as interrupted:
                 if interrupted.args[0] == signal.SIGALRM:
                     return 0, None
-                interruptions.stop(interrupted.args[0])
+                stopped_by = interrupted.args[0]
             except Stale as overdue:
                 _say(overdue)
                 return _STALE, None
