@@ -131,7 +131,6 @@ _WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXE
 # names a number which was used again never leads to a write end.
 _FIRST_READ_END, _FIRST_WRITE_END = 701, 700
 
-
 # --- errors ------------------------------------------------------------------
 
 
@@ -841,6 +840,13 @@ class _Beats:
             left = min(left, seconds_left)
         return time.monotonic() + left + 0.001  # strictly older, then
 
+    def due_or_later(self, watch: Watch) -> float:
+        """The same where a beat in the future is waited out: it is no answer."""
+        try:
+            return self.due(watch)
+        except FutureBeat as error:
+            return time.monotonic() + min(error.ahead, self.max_age)
+
     def _age(self, fd: int) -> float:
         beat, now = posix.fstat(fd).st_mtime, _boot_clock()
         age = time.time() - beat
@@ -1007,7 +1013,7 @@ def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None
     """
     ends = [] if ends is None else ends
     fd = _contend(path, shared, mode, ends)
-    if fd is None and _is_about_to_let_go(path):
+    if fd is None and _has_let_go(path):
         fd = _contend(path, shared, mode, ends)
     return fd
 
@@ -1043,16 +1049,21 @@ def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None
         obstruction.lost_again()
 
 
-def _is_about_to_let_go(path: Path) -> bool:
+def _has_let_go(path: Path) -> bool:
     """Whether it was held by a process that is over: a keeper whose job has ended, or one that ends just now.
 
     Then this returns when it has let go: nobody shall be refused by what has ended.
     """
     try:
-        root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        root, proc, word, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        pid = int(word)
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
+        if _is_ending(pid):
+            return _wait_gone(path, time.monotonic() + 5)
+        return _state_of(pid) in "ZX?"  # since we looked; what it leaves holding is found by another look
+    except (FileNotFoundError, ProcessLookupError):
+        return _type_of(_fsencode(path) + b".holder") != 0  # it has ended just now
     except (OSError, ValueError):
         return False
 
@@ -1100,6 +1111,7 @@ class _Rules:
 
     def __init__(self, replace: float | None = None, max_age: float | None = None, next: bool = False) -> None:
         self.replace, self.max_age, self.next = replace, max_age, next
+        self.missed = False  # a beat, while this waiter was about to sleep
 
     def apply(self, path: Path) -> bool:
         """Replace the holder where that is wanted, once; True if it was.  Raises Stale, Held."""
@@ -1172,8 +1184,12 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
         if rules.max_age is not None:
             try:
                 until = min(deadline, _Beats(rules.max_age).due(watch))
-            except (Stale, FutureBeat):
-                pass  # told by the rules where it matters
+            except FutureBeat:
+                pass  # no answer
+            except Stale:
+                if not rules.missed:  # since the rules were applied: once more
+                    rules.missed = True
+                    return True
         watch.next(until)
         return True
 
@@ -1504,7 +1520,7 @@ def _open_files(process: str) -> list[str]:
 def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
     """(process, descriptor, its link) of whatever any process has open that has a name."""
     for pid in _processes():
-        for process in [pid, *_threads(pid)] if threads else [pid]:
+        for process in _threads(pid) if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1531,7 +1547,6 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
-    seen = set()  # threads mostly share their descriptors
     for process, fd, _ in _named_files(threads) if inodes else ():
         try:
             end = _End(process, fd)
@@ -1539,8 +1554,7 @@ def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterat
         except (OSError, LookupError, ValueError) as error:
             _pass_over(error)
             continue
-        if inode is not None and inode in inodes and (end.pid, fd) not in seen:
-            seen.add((end.pid, fd))
+        if inode is not None and inode in inodes:
             yield inode, end
 
 
@@ -1667,6 +1681,14 @@ def _hidden_owner(path: Path, found: list[Holder]) -> str:
         except OSError:
             pass  # not ours to open
     return ""
+
+
+def _lock_takers(path: Path) -> set[int]:
+    """The processes that took a lock of flock(2) on the FIFO, be they ended or hidden: /proc/locks."""
+    device, number = _inode(posix.stat(path))
+    file = b"%02x:%02x:%d" % (posix.major(device), posix.minor(device), number)
+    locks = [line.split() for line in _read_proc("locks").splitlines()]
+    return {int(words[4]) for words in locks if words[1] == b"FLOCK" and words[5] == file} - {0}
 
 
 def _is_hidden(pid: int) -> bool:
@@ -2076,11 +2098,14 @@ class _Generation:
                 raise Unseen(self.path, whose)
 
     def may_be_signalled(self) -> None:
-        """Raise PermissionError where one of them may not be: signal 0 to each."""
+        """Raise PermissionError or Unseen where one of them may not be: signal 0 to each."""
         for holder in self.to_signal():
             pidfd = _pidfd_of(holder, self.watch)
             if pidfd is not None:
                 _send(self.path, holder.main, pidfd, 0)
+        for pid in _lock_takers(self.path) - self.takers:
+            if _is_hidden(pid):
+                raise Unseen(self.path, f"by {pid} ({process_name(pid)}) too, into which you may not look")
 
     def end(self, sig: int, grace: float) -> list[int]:
         """Signal, and after `grace` seconds kill, until the FIFO is free: the PIDs signalled.
@@ -2280,6 +2305,13 @@ class _Interruptions:
         signal.signal(number, self._ring)
 
 
+def _end_with_reader(fd: int) -> None:
+    """Have SIGIO end this process once nobody reads the pipe: whom it works for has ended."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(fd, fcntl.F_SETOWN, posix.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | posix.O_ASYNC)
+
+
 class _Attendant:
     """A child that looks after the holder while its parent sleeps in the queue.
 
@@ -2297,8 +2329,11 @@ class _Attendant:
         posix.close(write)
 
     def _attend(self, work: Callable[[], int], write: int) -> NoReturn:
-        for number in (signal.SIGALRM, *_Interruptions._STOPS):
-            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGALRM, signal.SIGINT, *_Interruptions._STOPS):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        posix.close(self._status)
+        _end_with_reader(write)
         parent, status = posix.getppid(), _FAILED
         try:
             status = work()
@@ -2358,6 +2393,7 @@ class _Waiter:
                         if interrupted.args[0] == signal.SIGALRM:
                             self.status = self._attendant.verdict() if self._attendant else 0
                             return None
+                        self._dismiss_attendant()  # it knows a ticket that is given up
                         self._interruptions.stop(interrupted.args[0])
                         continue
                     except _AnotherWaits:
@@ -2365,8 +2401,12 @@ class _Waiter:
                     if fd is not None:
                         return fd
             finally:
-                if self._attendant:
-                    self._attendant.dismiss()
+                self._dismiss_attendant()
+
+    def _dismiss_attendant(self) -> None:
+        attendant, self._attendant = self._attendant, None
+        if attendant:
+            attendant.dismiss()
 
     def keep_mark(self) -> None:
         """Let the command inherit the mark's descriptor."""
@@ -2520,7 +2560,7 @@ def _replace(path: Path, grace: float) -> None:
 
 
 def _wait_overdue(path: Path, max_age: float) -> Stale | None:
-    """Sleep until the holder, or the one after it, misses its beat; None when nobody holds."""
+    """Sleep until the holder misses its beat; None when it has let go, or nobody holds."""
     with Watch() as watch:
         if watch.add(path) is None:
             return None
@@ -3329,7 +3369,7 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
     if options.waits or options.replace is not None:
         _let_go_of([path])
     try:
-        fd = _try_hold(path, options.shared, options.making_mode)
+        fd = None if _must_queue(path, options) else _try_hold(path, options.shared, options.making_mode)
     except _DeletedHeld as held:
         if not options.waits:
             return _report_held(held, options)
@@ -3339,6 +3379,14 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
     conflict = Held(path)
     status = None if options.waits else _judge_conflict(conflict, options)
     return _hold_in_turn(conflict, options) if status is None else status
+
+
+def _must_queue(path: str, options: _Options) -> bool:
+    """Whether a shared hold could come in at once, but somebody waits before it, whom it would starve."""
+    try:
+        return bool(options.shared and options.waits) and _others_wait(path)
+    except PermissionError:
+        return False  # it cannot wait either
 
 
 def _judge_conflict(conflict: Held, options: _Options) -> int | None:
@@ -3400,7 +3448,7 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
     _sleep_until_first(line, ticket)
     posix.close(line)
     if options.max_age is not None:
-        overdue = _wait_overdue(path, options.max_age)
+        overdue = _first_overdue(path, options.max_age, parent)
         if overdue is None:
             return 0
         if options.replace is None:
@@ -3418,6 +3466,21 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
         return 0
     time.sleep(1)  # our parent takes it, and ends us: or else another was faster
     return _report_held(Held(path), options)
+
+
+def _first_overdue(path: str, max_age: float, parent: int) -> Stale | None:
+    """Sleep until a holder misses its beat, be it one that has slipped in before our parent; None where that holds.
+
+    What our parent takes is overdue until it beats, and then it ends us.
+    """
+    while True:
+        overdue = _wait_overdue(path, max_age)
+        if overdue is not None:
+            return None if parent in [holder.pid for holder in Held(path).holders] else overdue
+        try:
+            posix.close(posix.open(path, _WRITE_END & ~posix.O_NONBLOCK))  # asleep until somebody holds
+        except FileNotFoundError:
+            return None
 
 
 def _hold_any(paths: list[str], options: _Options) -> tuple[str, int, _Waiter | None] | int:
@@ -3468,7 +3531,7 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
                     if interruptions.sleep(_take_ticket, line, options.next) is None:
                         return 0, None
                     interruptions.sleep(_lock_bytes, line, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, _ANY_PLACE, 1)
-                taken = choice.try_all() or interruptions.sleep(choice.wait, _INF, beats and beats.due)
+                taken = choice.try_all() or interruptions.sleep(choice.wait, _INF, beats and beats.due_or_later)
                 if taken is not None:
                     return 0, taken
             except _Interrupted as interrupted:
@@ -3613,9 +3676,7 @@ def _cmd_turn(words: list[str]) -> int:
     """
     options, (name, pid) = _parse("hold", words)
     path = _fsdecode(_resolve(name, make=True))
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
-    fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
+    _end_with_reader(1)
     turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     if turn is not None and options.fd is not None:

@@ -21,8 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_SORTABLE = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "WATCHERS", "COMMAND")
-_STATES = ("trouble", *survey.STATES)
+SORTABLE = ("FIFO", "STATE", "PID", "USER", "HELD FOR", "LAST BEAT", "WATCHERS", "COMMAND")
+STATES = ("trouble", *survey.STATES)
 _EPILOG = "procalivectl(1) is the manual."
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as a program ends that does not catch it
@@ -37,19 +37,19 @@ def _seconds(text: str) -> float:
 
 def _column(text: str) -> str:
     column = text.upper().replace("-", " ")
-    if column not in _SORTABLE:
-        raise typer.BadParameter(f"{words.show(text)}: not a column ({', '.join(map(_spelled, _SORTABLE))})")
+    if column not in SORTABLE:
+        raise typer.BadParameter(f"{words.show(text)}: not a column ({', '.join(map(spelled, SORTABLE))})")
     return column
 
 
 def _state(text: str) -> str:
     state = text.lower().replace("-", " ")
-    if state not in _STATES:
-        raise typer.BadParameter(f"{words.show(text)}: not a state ({', '.join(map(_spelled, _STATES))})")
+    if state not in STATES:
+        raise typer.BadParameter(f"{words.show(text)}: not a state ({', '.join(map(spelled, STATES))})")
     return state
 
 
-def _spelled(word: str) -> str:
+def spelled(word: str) -> str:
     """As one types it: no blanks."""
     return word.lower().replace(" ", "-")
 
@@ -103,8 +103,9 @@ class _Verb(TyperCommand):
 
 # Hidden from the list below the usage, where they would have a Python type.
 Paths = Annotated[Optional[list[str]], typer.Argument(metavar="PATH", hidden=True, autocompletion=_complete_fifo)]
-Fifos = Annotated[list[str], typer.Argument(metavar="FIFO", hidden=True, autocompletion=_complete_fifo)]
+Fifos = Annotated[Optional[list[str]], typer.Argument(metavar="FIFO", hidden=True, autocompletion=_complete_fifo)]
 All = Annotated[bool, typer.Option("--all", help="every FIFO, not only procalive's")]
+Fleet = Annotated[bool, typer.Option("--fleet", help="names held on etcd, by procalive-fleet; all, or those given")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 MaxAge = Annotated[
     Optional[float],
@@ -119,7 +120,7 @@ States = Annotated[
     ),
 ]
 Sort = Annotated[
-    str, typer.Option("--sort", metavar="COLUMN", parser=_column, help=f"by {', '.join(map(_spelled, _SORTABLE))}")
+    str, typer.Option("--sort", metavar="COLUMN", parser=_column, help=f"by {', '.join(map(spelled, SORTABLE))}")
 ]
 
 
@@ -144,6 +145,7 @@ def ls(
     max_age: MaxAge = None,
     state: States = None,
     sort: Sort = "fifo",
+    fleet: Fleet = False,
 ) -> int:
     """List FIFOs: state, holder, how long, last beat.
 
@@ -152,6 +154,10 @@ def ls(
 
     Exit status: 0 all well, 1 trouble shown, 2 a PATH cannot be told.
     """
+    if fleet:
+        from procalivectl import fleet as fleets
+
+        return fleets.ls(paths or (), as_json)
     from procalivectl import ls as listing
 
     return listing.run(survey.Survey(paths or (), all=all, max_age=max_age), as_json, state or (), sort)
@@ -172,14 +178,16 @@ def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
 
 
 @app.command(cls=_Verb, epilog=_EPILOG)
-def doctor(fifos: Fifos, as_json: Json = False) -> int:
-    """Say what is wrong with a FIFO, and what to do.
+def doctor(fifos: Fifos = None, as_json: Json = False, fleet: Fleet = False) -> int:
+    """Say what is wrong with a FIFO, and what to do; with --fleet, with etcd and names on it.
 
     Exit status: 0 nothing (though there may be notes), 1 a warning or worse, 2 cannot tell.
     """
     from procalivectl import doctor as surgery
 
-    return surgery.run(fifos, as_json)
+    if not fifos and not fleet:
+        raise typer.BadParameter("Missing argument 'FIFO...'.")
+    return surgery.run_fleet(fifos or (), as_json) if fleet else surgery.run(fifos or (), as_json)
 
 
 @app.command(cls=_Verb, epilog=_EPILOG)
@@ -194,6 +202,7 @@ def export(
     listen: Annotated[
         Optional[str], typer.Option(metavar="[HOST:]PORT", help="serve Prometheus; HOST is 127.0.0.1 unless named")
     ] = None,
+    fleet: Annotated[bool, typer.Option("--fleet", help="also the names held on etcd, by procalive-fleet")] = False,
 ) -> int:
     """Print metrics for Prometheus, or write or serve them.
 
@@ -201,7 +210,7 @@ def export(
     """
     from procalivectl import export as exporting
 
-    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen)
+    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen, fleet)
 
 
 def all_terminals() -> bool:

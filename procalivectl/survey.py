@@ -254,8 +254,8 @@ class Survey:
             other = ends.get(links.get(fifo.path, ""))
             if isinstance(other, procalive.Ends):
                 fifo.others = [holder for holder in other.holders if holder.lock and holder.inode != fifo.inode]
-            if not fifo.others and (fifo.named or fifo.path in self._held) and not fifo.remark:
-                fifo.others = elsewhere.holders(fifo.path, fifo.inode)
+            if not fifo.others and fifo.inode is None and not fifo.remark and (fifo.named or fifo.path in self._held):
+                fifo.others = elsewhere.holders(fifo.path, fifo.inode)  # a pass over /proc for each
 
 
 def default_directories() -> list[str]:

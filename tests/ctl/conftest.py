@@ -31,7 +31,7 @@ PROCALIVE = str(TOP / "bin/procalive")
 CTL = [sys.executable, str(TOP / "bin/procalivectl")]
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def until(true: Callable[[], Any], what: str, seconds: float = 50.0) -> Any:
     """Poll until it is true, for a bounded time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -256,6 +256,16 @@ def test_the_manual_has_every_verb_and_option_of_the_help():
             assert f"Fl -{option}" in manual, f"{verb} --{option}"
 
 
+def test_the_console_uses_public_names_of_procalive_alone():
+    used = {
+        name
+        for file in (TOP / "procalivectl").glob("*.py")
+        for name in re.findall(r"\bprocalive\.([A-Za-z_]\w*)", file.read_text())
+    }
+    assert len(used) > 15
+    assert used - {*procalive.__all__, "py", "sh"} == set()
+
+
 def test_interrupted_it_ends_130(place, spawn):
     command = ["env", "--default-signal=INT", *CTL]  # ignored where the tests run in a shell's background
     server = spawn(*command, "export", "--listen", "0", str(place), stderr=subprocess.PIPE, text=True)

@@ -27,6 +27,12 @@ from procalivectl import changes, dialogs, live, survey
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """On a busy machine a look costs much, and the next would be long in coming."""
+    monkeypatch.setattr(live, "_SHARE", 1.0)
+
+
 @contextlib.asynccontextmanager
 async def top(*paths: Path, size: tuple[int, int] = (120, 30), **options: Any) -> AsyncIterator[Pilot[int]]:
     """The screen, once it has looked for the first time."""
@@ -36,7 +42,7 @@ async def top(*paths: Path, size: tuple[int, int] = (120, 30), **options: Any) -
         yield pilot
 
 
-async def becomes(pilot: Pilot[int], true: Callable[[], Any], seconds: float = 30) -> None:
+async def becomes(pilot: Pilot[int], true: Callable[[], Any], seconds: float = 50) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await pilot.pause(0.02)

@@ -13,6 +13,8 @@ from support import PYTHON, WINE, Windows
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(600))  # a hang, and not a slow machine
     if WINE and os.path.exists(PYTHON):
         return
     missing = "wine64" if not WINE else f"{PYTHON} (tests/run windows fetches it)"
