@@ -192,14 +192,17 @@ class _Errand:
         key = request.key_below(self._holder.key, os.urandom(8).hex())
         wanted = {"signal": int(number), "all": everybody}
         if not request.write(self._etcd, self._holder, key, wanted, boot() + words.PATIENCE):
+            self._gone = True
             return request.NOBODY
         until = boot() + _ANSWER
         while _sleep([self._watcher], until):
-            for event in self._watcher.take():
-                answer = request.answered(event.value) if event.key == key else None
+            answers = []
+            for event in self._watcher.take():  # all of them: the end may come right behind the answer
+                answers += [request.answered(event.value)] if event.key == key else []
                 self._see(event)
-                if answer is not None:
-                    return answer
+            told = next((answer for answer in answers if answer is not None), None)
+            if told is not None:
+                return told
             if self._gone:
                 return request.NOBODY
         raise Unreachable(

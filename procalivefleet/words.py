@@ -16,7 +16,7 @@ LOST = 76
 TIMED_OUT = 124
 FAILED = 125
 
-PATIENCE = 5.0  # seconds that a verb gives etcd to answer
+PATIENCE = 4.0  # seconds that a verb gives etcd to answer
 _LONGEST_NAME = 194  # `fleet-` before it makes the 200 that procalive takes
 _FIRST = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _REST = _FIRST | frozenset("._+-")

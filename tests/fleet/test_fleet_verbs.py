@@ -267,16 +267,13 @@ def test_term_to_the_front_is_passed_on_once(h1):
 
 
 COUNT = """
-import signal, sys, time
-seen = []
-signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 log = open(sys.argv[1], "w")
 print("ready", file=log, flush=True)
-end = time.monotonic() + 60
-while not seen and time.monotonic() < end:
-    time.sleep(0.05)
-time.sleep(0.5)  # for a second one to come
-print(len(seen), file=log)
+signal.sigtimedwait({signal.SIGINT}, 60)
+second = signal.sigtimedwait({signal.SIGINT}, 1)
+print(1 if second is None else 2, file=log)
 """
 
 
@@ -393,6 +390,15 @@ def test_wait_up_misses_no_holder_that_comes_and_goes(h1, h2):
     waiter = h2.begin("wait", "--up", "job")
     eventually(lambda: is_asleep(waiter.pid), "the waiter asleep")
     assert h1.run("hold", "job", "--", "true").returncode == 0
+    assert ended(waiter)[0] == 0
+
+
+def test_wait_up_misses_no_etcdctl_lock_that_comes_and_goes(h1, h2):
+    waiter = h2.begin("wait", "--up", "job")
+    eventually(lambda: is_asleep(waiter.pid), "the waiter asleep")
+    send(waiter.pid, signal.SIGSTOP)  # it looks when all is over
+    assert h1.etcdctl("lock", f"{h1.env['PROCALIVE_FLEET_PREFIX']}job", "true").returncode == 0
+    send(waiter.pid, signal.SIGCONT)
     assert ended(waiter)[0] == 0
 
 
