@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
     Paths = Iterable[Path]
     Target = Union[Path, int]
-else:  # strings, which typing.get_type_hints() evaluates for who asks it
+else:  # strings, which typing.get_type_hints() evaluates where it is asked
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
     Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
@@ -173,7 +173,7 @@ class Held(ProcaliveError):
     """Another process holds the FIFO.
 
     `holders` lists those that this user may see: possibly none.  They are looked
-    up when they, or the text, are first asked for: a refusal shall not cost more
+    up when they, or the text, are first asked for: a refusal must not cost more
     than the lock.
     """
 
@@ -1150,7 +1150,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
             blocker = _through_proc(held.holders[0])
         if time.monotonic() >= deadline:
             return None
-        conflict = None if asked else _self_conflict(path, Held(path).holders)
+        conflict = None if asked else _own_conflict(path)
         if conflict:
             raise conflict
         asked = True
@@ -1517,9 +1517,9 @@ def _open_files(process: str) -> list[str]:
         return []
 
 
-def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
-    """(process, descriptor, its link) of whatever any process has open that has a name."""
-    for pid in _processes():
+def _named_files(threads: bool = False, pids: Iterable[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """(process, descriptor, its link) of whatever any process, or one of these, has open that has a name."""
+    for pid in _processes() if pids is None else pids:
         for process in _threads(pid) if threads else [pid]:
             for fd in _open_files(process):
                 try:
@@ -1540,14 +1540,16 @@ def _inode_behind(process: str, fd: str) -> _Inode | None:
     return _inode(found)
 
 
-def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterator[tuple[_Inode, _End]]:
+def _ends_of(
+    inodes: dict[_Inode, list[bytes]], threads: bool = False, pids: Iterable[str] | None = None
+) -> Iterator[tuple[_Inode, _End]]:
     """Every descriptor that a process has on one of the inodes, in one pass over /proc.
 
     inodes: with the kernel's own number of each, which is compared first: stat(2)
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
-    for process, fd, _ in _named_files(threads) if inodes else ():
+    for process, fd, _ in _named_files(threads, pids) if inodes else ():
         try:
             end = _End(process, fd)
             inode = None if end.number and end.number not in numbers else _inode_behind(process, fd)
@@ -1588,7 +1590,7 @@ def _inode_of(path: Path) -> _Inode | None:
     return None if identity is None else identity[0]
 
 
-def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
+def _look(paths: Sequence[Path], threads: bool = False, pids: Iterable[str] | None = None) -> dict[Path, Any]:
     """look(), without following up what it did not find."""
     results: dict[Path, Any] = {path: _outcome(_identify, path) for path in paths}
     by_inode: dict[_Inode, list[Path]] = {}
@@ -1601,7 +1603,7 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
     seen = set()
-    for inode, end in _ends_of(numbers, threads):
+    for inode, end in _ends_of(numbers, threads, pids):
         known = inode, end.pid, end.fd, end.taker, end.reads
         if known not in seen:  # as mostly, threads share their descriptors
             seen.add(known)
@@ -1656,7 +1658,7 @@ def mains(found: list[Holder]) -> list[Holder]:
 
 
 def _is_locked(path: Path, shared: bool = False) -> bool:
-    """Whether the lock is taken, by whomsoever; only for a FIFO that is read anyway."""
+    """Whether the lock is taken, by any process; only for a FIFO that is read anyway."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
     try:
         return not _flock(fd, shared, path)
@@ -1805,6 +1807,31 @@ def _own_ancestor(found: list[Holder], caller: int) -> int | None:
 def _self_conflict(path: Path, found: list[Holder], caller: int = 0) -> Held | None:
     pid = _own_ancestor(found, caller or posix.getpid())
     return None if pid is None else Held(path, found, f"held by your own ancestor {pid} ({process_name(pid)})")
+
+
+def _own_conflict(path: Path, caller: int = 0) -> Held | None:
+    """The same, looked up among the few that it can be: our ancestors, and the keepers.
+
+    Every waiter asks it, and a look at all processes would cost more than the hold.
+    """
+    caller = caller or posix.getpid()
+    ends = _look([path], pids=[str(caller), *map(str, _ancestors(caller)), *_keepers()])[path]
+    return None if isinstance(ends, Exception) else _self_conflict(path, ends.holders, caller)
+
+
+def _keepers() -> list[str]:
+    """The processes that have a keeper's title."""
+    found = []
+    for pid in _processes():
+        try:
+            if (
+                _read_proc(f"{pid}/comm") == b"procalive\n"
+                and _read_proc(f"{pid}/cmdline")[:15] == b"procalive\0keep\0"
+            ):
+                found.append(pid)
+        except OSError as error:
+            _pass_over(error)
+    return found
 
 
 # --- what the verbs are made of ----------------------------------------------
@@ -2091,7 +2118,7 @@ class _Generation:
         return sent
 
     def _refuse_untrusted_keeper(self, spared: Iterable[int]) -> None:
-        """Nobody for want of belief in a keeper, or of a second look, is no proof of nobody."""
+        """That a keeper is not believed, or has gone since, is no proof that nobody holds."""
         for holder in self.seen:
             if holder._is_keeper and holder.keeps not in (posix.getpid(), *spared) and _probe(self.path) is not None:
                 whose = f"by keeper {holder.pid} for a process that cannot be told, or is not {holder.user}'s"
@@ -2452,7 +2479,6 @@ class _Waiter:
             raise _AnotherWaits
         if self.attend and not self._attendant:
             self._attendant = _Attendant(lambda: self._work(ticket))
-        self._reserve_number()
         if self._interruptions.sleep(_mark, self._line, fcntl.LOCK_EX):
             fd = self._when_free()
         else:
@@ -2468,7 +2494,10 @@ class _Waiter:
         return self.attend(ticket) if self.attend else 0
 
     def _reserve_number(self) -> None:
-        """See to it that open(2), which takes the lowest number free, gives the read end a high one."""
+        """See to it that open(2), which takes the lowest number free, gives the read end a high one.
+
+        Only when it is first: whoever looks through /proc reads the link of each descriptor.
+        """
         if self.turn_only:
             return
         place = _move_high(posix.open("/", posix.O_PATH | posix.O_CLOEXEC), _FIRST_READ_END)
@@ -2482,6 +2511,7 @@ class _Waiter:
         The first report of the edge is of now, each later one is of a death; with
         EPOLLERR there is still no reader.
         """
+        self._reserve_number()
         deaths, now = select.epoll(), select.poll()
         deaths.register(self._line, select.EPOLLOUT | select.EPOLLET)
         now.register(self._line, 0)
@@ -3407,7 +3437,7 @@ def _judge_conflict(conflict: Held, options: _Options) -> int | None:
 def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter | None] | int:
     """Wait in the queue, and have an attendant replace the holder or watch its beats, where that is wanted."""
     path = _fsdecode(conflict.path)
-    itself = _self_conflict(path, conflict.holders)
+    itself = _own_conflict(path)
     if itself:
         return _report_held(itself, options)
     waiter = _Waiter(path, options.shared, options.making_mode, _deadline(options.waits or None))
@@ -3469,7 +3499,7 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
 
 
 def _first_overdue(path: str, max_age: float, parent: int) -> Stale | None:
-    """Sleep until a holder misses its beat, be it one that has slipped in before our parent; None where that holds.
+    """Sleep until a holder misses its beat, also one that slipped in before our parent; None where that holds.
 
     What our parent takes is overdue until it beats, and then it ends us.
     """
@@ -3524,7 +3554,11 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
     beats = None if options.max_age is None else _Beats(options.max_age)
     with _Interruptions(_deadline(options.waits)) as interruptions:
         line: int | None = None
+        stopped_by = 0
         while True:
+            if stopped_by:  # out of the queue by now: the line is closed
+                interruptions.stop(stopped_by)
+                stopped_by = 0
             try:
                 line = _open_write_end(next(path for path in choice.paths if path not in choice.errors))
                 if line is not None:
@@ -3537,7 +3571,7 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
             except _Interrupted as interrupted:
                 if interrupted.args[0] == signal.SIGALRM:
                     return 0, None
-                interruptions.stop(interrupted.args[0])
+                stopped_by = interrupted.args[0]
             except Stale as overdue:
                 _say(overdue)
                 return _STALE, None
@@ -3615,7 +3649,7 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
     caller = str(posix.getppid())
     in_sight = _proc_is_ours() and posix.access(f"/proc/{caller}/fd", posix.X_OK)
     if in_sight and _inode_behind(caller, str(fd)) != _inode(found):
-        if _is_locked(path, options.shared):  # by another, be the caller who it may: bash becomes its last command
+        if _is_locked(path, options.shared):  # by another, whoever called us: bash becomes its last command
             return _report_held(_locked_by(path), options)
         raise Refused(path, f"descriptor {fd} is open on it here, but not in the calling shell, which is to hold")
     conflict = _flock_within(fd, path, options)
@@ -3722,7 +3756,7 @@ def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
     except _DeletedHeld as held:
         conflict = held
     conflict = conflict or Held(path)
-    itself = _self_conflict(path, conflict.holders, shell)
+    itself = _own_conflict(path, shell)
     if itself:
         _say(itself)
     if itself or not seconds:

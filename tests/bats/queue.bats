@@ -17,8 +17,8 @@ queue_of() {
 }
 
 release() {
-    pid=$holder
-    end_holder
+    kill -s KILL "$holder"
+    until_true ended "$holder"
 }
 
 @test "30 waiters are served in the order of their coming" {

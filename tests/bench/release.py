@@ -134,6 +134,7 @@ def refused(results: lab.Results, parent: str, rounds: int) -> None:
     """A hold that is refused beside one that holds and lets go, without a look at who holds."""
     lab.say(REFUSED)
     fifo = f"{tempfile.mkdtemp(dir=parent)}/f"
+    os.mkfifo(fifo, 0o600)
     for _ in range(rounds):
         start = time.perf_counter()
         for _ in range(lab.LOOPS // 10):

@@ -18,19 +18,23 @@ def test_an_example_in_python_runs(place, block):
         file.write(block.text)
     status, output = place.run([sys.executable, "-W", "error", "example.py"])
     assert status == 0, output
-    for line in block.lines():
-        shown = line.partition("  # ")[2]
-        if "print(" in line and shown.split(",")[0] in ("True", "False"):
-            assert shown.split(",")[0] in output.split()
+    told = [line.partition("  # ")[2] for line in block.lines() if "print(" in line]
+    told = [word for word, _, rest in (text.partition(" ") for text in told) if not rest.startswith("or ")]
+    told = [word.strip(":,") for word in told]
+    printed = [line for line in output.splitlines() if line in ("True", "False")]
+    assert [word for word in told if word in ("True", "False")] in (printed, [])
 
 
 def test_an_example_prints_what_its_comments_say(place):
-    status = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout
+    release = os.uname().release
     block = next(block for block in EXAMPLES if "status=True" in block.text)
     with open(place.file("example.py"), "w", encoding="utf-8") as file:
         file.write(block.text)
-    _, output = place.run([sys.executable, "example.py"])
-    new = tuple(int(number) for number in status.split(".")[:2]) >= (6, 15)
+    for _ in range(3):  # on a busy machine the job may end before wait has seen who holds
+        _, output = place.run([sys.executable, "example.py"])
+        if "7" in output:
+            break
+    new = tuple(int(number) for number in release.split(".")[:2]) >= (6, 15)
     assert output == ("{'@job': 7}\n" if new else "{'@job': None}\n")
 
 

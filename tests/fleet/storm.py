@@ -121,7 +121,7 @@ class Storm:
             pid for front in holding for pid, words in families[front].items() if words[:2] == ["procalive", "fleet"]
         ]
 
-    def _guards_spared(self, fault, pid):
+    def _is_to_be_spared(self, fault, pid):
         """Whether the other guard of that hold is hurt still: both at once is more than is promised."""
         if fault.endswith("job"):
             return False
@@ -139,7 +139,7 @@ class Storm:
             if not victims:
                 continue
             pid = self._random.choice(victims)
-            if self._guards_spared(fault, pid):
+            if self._is_to_be_spared(fault, pid):
                 continue
             self.faults[fault] += 1
             if fault.startswith("stopped"):
