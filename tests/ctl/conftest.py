@@ -25,7 +25,7 @@ sys.path.insert(0, str(TOP))
 from typer.testing import CliRunner  # noqa: E402
 
 import procalive  # noqa: E402
-from procalivectl import cli  # noqa: E402
+from procalivectl import cli, doctor, export, ls  # noqa: E402, F401 (by nobody, Python may not be to be read)
 
 PROCALIVE = str(TOP / "bin/procalive")
 CTL = [sys.executable, str(TOP / "bin/procalivectl")]
