@@ -50,6 +50,10 @@ uninstall:
 check:
 	tests/run
 
+# The manuals and documents for a browser, into build/html: mandoc, Markdown for Python.
+html:
+	$(PYTHON) docs/pages.py build/html
+
 # --- packages: into dist/ ---
 
 version = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' procalive.py)
@@ -78,4 +82,4 @@ rpm: source
 	    --define "use_source_date_epoch_as_buildtime 1" packaging/procalive.spec
 	mv build/rpm/RPMS/noarch/*.rpm dist/
 
-.PHONY: all install uninstall check source dist deb rpm
+.PHONY: all install uninstall check html source dist deb rpm

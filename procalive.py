@@ -131,7 +131,6 @@ _WRITE_END = posix.O_WRONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXE
 # names a number which was used again never leads to a write end.
 _FIRST_READ_END, _FIRST_WRITE_END = 701, 700
 
-
 # --- errors ------------------------------------------------------------------
 
 
@@ -841,6 +840,13 @@ class _Beats:
             left = min(left, seconds_left)
         return time.monotonic() + left + 0.001  # strictly older, then
 
+    def due_or_later(self, watch: Watch) -> float:
+        """The same where a beat in the future is waited out: it is no answer."""
+        try:
+            return self.due(watch)
+        except FutureBeat as error:
+            return time.monotonic() + min(error.ahead, self.max_age)
+
     def _age(self, fd: int) -> float:
         beat, now = posix.fstat(fd).st_mtime, _boot_clock()
         age = time.time() - beat
@@ -1007,7 +1013,7 @@ def _try_hold(path: Path, shared: bool, mode: int, ends: list[int] | None = None
     """
     ends = [] if ends is None else ends
     fd = _contend(path, shared, mode, ends)
-    if fd is None and _is_about_to_let_go(path):
+    if fd is None and _has_let_go(path):
         fd = _contend(path, shared, mode, ends)
     return fd
 
@@ -1043,16 +1049,21 @@ def _contend(path: Path, shared: bool, mode: int, ends: list[int]) -> int | None
         obstruction.lost_again()
 
 
-def _is_about_to_let_go(path: Path) -> bool:
+def _has_let_go(path: Path) -> bool:
     """Whether it was held by a process that is over: a keeper whose job has ended, or one that ends just now.
 
     Then this returns when it has let go: nobody shall be refused by what has ended.
     """
     try:
-        root, proc, pid, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        root, proc, word, *_ = posix.readlink(_fsencode(path) + b".holder").split(b"/")
+        pid = int(word)
         if (root, proc) != (b"", b"proc") or not _proc_is_ours():
             return False
-        return _is_ending(int(pid)) and _wait_gone(path, time.monotonic() + 5)
+        if _is_ending(pid):
+            return _wait_gone(path, time.monotonic() + 5)
+        return _state_of(pid) in "ZX?"  # since we looked; what it leaves holding is found by another look
+    except (FileNotFoundError, ProcessLookupError):
+        return _type_of(_fsencode(path) + b".holder") != 0  # it has ended just now
     except (OSError, ValueError):
         return False
 
@@ -1100,6 +1111,7 @@ class _Rules:
 
     def __init__(self, replace: float | None = None, max_age: float | None = None, next: bool = False) -> None:
         self.replace, self.max_age, self.next = replace, max_age, next
+        self.missed = False  # a beat, while this waiter was about to sleep
 
     def apply(self, path: Path) -> bool:
         """Replace the holder where that is wanted, once; True if it was.  Raises Stale, Held."""
@@ -1138,7 +1150,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
             blocker = _through_proc(held.holders[0])
         if time.monotonic() >= deadline:
             return None
-        conflict = None if asked else _self_conflict(path, Held(path).holders)
+        conflict = None if asked else _own_conflict(path)
         if conflict:
             raise conflict
         asked = True
@@ -1172,8 +1184,12 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
         if rules.max_age is not None:
             try:
                 until = min(deadline, _Beats(rules.max_age).due(watch))
-            except (Stale, FutureBeat):
-                pass  # told by the rules where it matters
+            except FutureBeat:
+                pass  # no answer
+            except Stale:
+                if not rules.missed:  # since the rules were applied: once more
+                    rules.missed = True
+                    return True
         watch.next(until)
         return True
 
@@ -1501,10 +1517,10 @@ def _open_files(process: str) -> list[str]:
         return []
 
 
-def _named_files(threads: bool = False) -> Iterator[tuple[str, str, bytes]]:
-    """(process, descriptor, its link) of whatever any process has open that has a name."""
-    for pid in _processes():
-        for process in [pid, *_threads(pid)] if threads else [pid]:
+def _named_files(threads: bool = False, pids: Iterable[str] | None = None) -> Iterator[tuple[str, str, bytes]]:
+    """(process, descriptor, its link) of whatever any process, or one of these, has open that has a name."""
+    for pid in _processes() if pids is None else pids:
+        for process in _threads(pid) if threads else [pid]:
             for fd in _open_files(process):
                 try:
                     link = posix.readlink(f"/proc/{process}/fd/{fd}".encode())
@@ -1524,23 +1540,23 @@ def _inode_behind(process: str, fd: str) -> _Inode | None:
     return _inode(found)
 
 
-def _ends_of(inodes: dict[_Inode, list[bytes]], threads: bool = False) -> Iterator[tuple[_Inode, _End]]:
+def _ends_of(
+    inodes: dict[_Inode, list[bytes]], threads: bool = False, pids: Iterable[str] | None = None
+) -> Iterator[tuple[_Inode, _End]]:
     """Every descriptor that a process has on one of the inodes, in one pass over /proc.
 
     inodes: with the kernel's own number of each, which is compared first: stat(2)
     of a descriptor on a network file system that does not answer never returns.
     """
     numbers = [number for number in inodes.values() if number]
-    seen = set()  # threads mostly share their descriptors
-    for process, fd, _ in _named_files(threads) if inodes else ():
+    for process, fd, _ in _named_files(threads, pids) if inodes else ():
         try:
             end = _End(process, fd)
             inode = None if end.number and end.number not in numbers else _inode_behind(process, fd)
         except (OSError, LookupError, ValueError) as error:
             _pass_over(error)
             continue
-        if inode is not None and inode in inodes and (end.pid, fd) not in seen:
-            seen.add((end.pid, fd))
+        if inode is not None and inode in inodes:
             yield inode, end
 
 
@@ -1574,7 +1590,7 @@ def _inode_of(path: Path) -> _Inode | None:
     return None if identity is None else identity[0]
 
 
-def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
+def _look(paths: Sequence[Path], threads: bool = False, pids: Iterable[str] | None = None) -> dict[Path, Any]:
     """look(), without following up what it did not find."""
     results: dict[Path, Any] = {path: _outcome(_identify, path) for path in paths}
     by_inode: dict[_Inode, list[Path]] = {}
@@ -1587,7 +1603,7 @@ def _look(paths: Sequence[Path], threads: bool = False) -> dict[Path, Any]:
             by_inode.setdefault(identity[0], []).append(path)
             numbers[identity[0]] = identity[1]
     seen = set()
-    for inode, end in _ends_of(numbers, threads):
+    for inode, end in _ends_of(numbers, threads, pids):
         known = inode, end.pid, end.fd, end.taker, end.reads
         if known not in seen:  # as mostly, threads share their descriptors
             seen.add(known)
@@ -1667,6 +1683,14 @@ def _hidden_owner(path: Path, found: list[Holder]) -> str:
         except OSError:
             pass  # not ours to open
     return ""
+
+
+def _lock_takers(path: Path) -> set[int]:
+    """The processes that took a lock of flock(2) on the FIFO, be they ended or hidden: /proc/locks."""
+    device, number = _inode(posix.stat(path))
+    file = b"%02x:%02x:%d" % (posix.major(device), posix.minor(device), number)
+    locks = [line.split() for line in _read_proc("locks").splitlines()]
+    return {int(words[4]) for words in locks if words[1] == b"FLOCK" and words[5] == file} - {0}
 
 
 def _is_hidden(pid: int) -> bool:
@@ -1785,6 +1809,31 @@ def _self_conflict(path: Path, found: list[Holder], caller: int = 0) -> Held | N
     return None if pid is None else Held(path, found, f"held by your own ancestor {pid} ({process_name(pid)})")
 
 
+def _own_conflict(path: Path, caller: int = 0) -> Held | None:
+    """The same, looked up among the few that it can be: our ancestors, and the keepers.
+
+    Every waiter asks it, and a look at all processes would cost more than the hold.
+    """
+    caller = caller or posix.getpid()
+    ends = _look([path], pids=[str(caller), *map(str, _ancestors(caller)), *_keepers()])[path]
+    return None if isinstance(ends, Exception) else _self_conflict(path, ends.holders, caller)
+
+
+def _keepers() -> list[str]:
+    """The processes that have a keeper's title."""
+    found = []
+    for pid in _processes():
+        try:
+            if (
+                _read_proc(f"{pid}/comm") == b"procalive\n"
+                and _read_proc(f"{pid}/cmdline")[:15] == b"procalive\0keep\0"
+            ):
+                found.append(pid)
+        except OSError as error:
+            _pass_over(error)
+    return found
+
+
 # --- what the verbs are made of ----------------------------------------------
 
 
@@ -1836,7 +1885,7 @@ def _pidfd_open(pid: int) -> int | None:
     except OSError as error:
         number = error.errno or 0
     if number in (errno.ENOSYS, errno.EPERM):
-        raise OSError(number, "pidfd_open(2) is not to be had here (it takes Linux 5.3)", str(pid))
+        raise OSError(number, "pidfd_open(2) is not available here (it needs Linux 5.3)", str(pid))
     if number in (errno.EINVAL, errno.ENOENT):
         raise OSError(number, "not a process ID", str(pid))  # but a thread's
     raise OSError(number, posix.strerror(number), str(pid))
@@ -2076,11 +2125,14 @@ class _Generation:
                 raise Unseen(self.path, whose)
 
     def may_be_signalled(self) -> None:
-        """Raise PermissionError where one of them may not be: signal 0 to each."""
+        """Raise PermissionError or Unseen where one of them may not be: signal 0 to each."""
         for holder in self.to_signal():
             pidfd = _pidfd_of(holder, self.watch)
             if pidfd is not None:
                 _send(self.path, holder.main, pidfd, 0)
+        for pid in _lock_takers(self.path) - self.takers:
+            if _is_hidden(pid):
+                raise Unseen(self.path, f"by {pid} ({process_name(pid)}) too, into which you may not look")
 
     def end(self, sig: int, grace: float) -> list[int]:
         """Signal, and after `grace` seconds kill, until the FIFO is free: the PIDs signalled.
@@ -2280,6 +2332,13 @@ class _Interruptions:
         signal.signal(number, self._ring)
 
 
+def _end_with_reader(fd: int) -> None:
+    """Have SIGIO end this process once nobody reads the pipe: whom it works for has ended."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(fd, fcntl.F_SETOWN, posix.getpid())
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | posix.O_ASYNC)
+
+
 class _Attendant:
     """A child that looks after the holder while its parent sleeps in the queue.
 
@@ -2297,8 +2356,11 @@ class _Attendant:
         posix.close(write)
 
     def _attend(self, work: Callable[[], int], write: int) -> NoReturn:
-        for number in (signal.SIGALRM, *_Interruptions._STOPS):
-            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGALRM, signal.SIGINT, *_Interruptions._STOPS):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        posix.close(self._status)
+        _end_with_reader(write)
         parent, status = posix.getppid(), _FAILED
         try:
             status = work()
@@ -2358,6 +2420,7 @@ class _Waiter:
                         if interrupted.args[0] == signal.SIGALRM:
                             self.status = self._attendant.verdict() if self._attendant else 0
                             return None
+                        self._dismiss_attendant()  # it knows a ticket that is given up
                         self._interruptions.stop(interrupted.args[0])
                         continue
                     except _AnotherWaits:
@@ -2365,8 +2428,12 @@ class _Waiter:
                     if fd is not None:
                         return fd
             finally:
-                if self._attendant:
-                    self._attendant.dismiss()
+                self._dismiss_attendant()
+
+    def _dismiss_attendant(self) -> None:
+        attendant, self._attendant = self._attendant, None
+        if attendant:
+            attendant.dismiss()
 
     def keep_mark(self) -> None:
         """Let the command inherit the mark's descriptor."""
@@ -2412,7 +2479,6 @@ class _Waiter:
             raise _AnotherWaits
         if self.attend and not self._attendant:
             self._attendant = _Attendant(lambda: self._work(ticket))
-        self._reserve_number()
         if self._interruptions.sleep(_mark, self._line, fcntl.LOCK_EX):
             fd = self._when_free()
         else:
@@ -2428,7 +2494,10 @@ class _Waiter:
         return self.attend(ticket) if self.attend else 0
 
     def _reserve_number(self) -> None:
-        """See to it that open(2), which takes the lowest number free, gives the read end a high one."""
+        """See to it that open(2), which takes the lowest number free, gives the read end a high one.
+
+        Only when it is first: whoever looks through /proc reads the link of each descriptor.
+        """
         if self.turn_only:
             return
         place = _move_high(posix.open("/", posix.O_PATH | posix.O_CLOEXEC), _FIRST_READ_END)
@@ -2442,6 +2511,7 @@ class _Waiter:
         The first report of the edge is of now, each later one is of a death; with
         EPOLLERR there is still no reader.
         """
+        self._reserve_number()
         deaths, now = select.epoll(), select.poll()
         deaths.register(self._line, select.EPOLLOUT | select.EPOLLET)
         now.register(self._line, 0)
@@ -2520,7 +2590,7 @@ def _replace(path: Path, grace: float) -> None:
 
 
 def _wait_overdue(path: Path, max_age: float) -> Stale | None:
-    """Sleep until the holder, or the one after it, misses its beat; None when nobody holds."""
+    """Sleep until the holder misses its beat; None when it has let go, or nobody holds."""
     with Watch() as watch:
         if watch.add(path) is None:
             return None
@@ -3329,7 +3399,7 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
     if options.waits or options.replace is not None:
         _let_go_of([path])
     try:
-        fd = _try_hold(path, options.shared, options.making_mode)
+        fd = None if _must_queue(path, options) else _try_hold(path, options.shared, options.making_mode)
     except _DeletedHeld as held:
         if not options.waits:
             return _report_held(held, options)
@@ -3339,6 +3409,14 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
     conflict = Held(path)
     status = None if options.waits else _judge_conflict(conflict, options)
     return _hold_in_turn(conflict, options) if status is None else status
+
+
+def _must_queue(path: str, options: _Options) -> bool:
+    """Whether a shared hold could come in at once, but somebody waits before it, whom it would starve."""
+    try:
+        return bool(options.shared and options.waits) and _others_wait(path)
+    except PermissionError:
+        return False  # it cannot wait either
 
 
 def _judge_conflict(conflict: Held, options: _Options) -> int | None:
@@ -3359,7 +3437,7 @@ def _judge_conflict(conflict: Held, options: _Options) -> int | None:
 def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter | None] | int:
     """Wait in the queue, and have an attendant replace the holder or watch its beats, where that is wanted."""
     path = _fsdecode(conflict.path)
-    itself = _self_conflict(path, conflict.holders)
+    itself = _own_conflict(path)
     if itself:
         return _report_held(itself, options)
     waiter = _Waiter(path, options.shared, options.making_mode, _deadline(options.waits or None))
@@ -3400,7 +3478,7 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
     _sleep_until_first(line, ticket)
     posix.close(line)
     if options.max_age is not None:
-        overdue = _wait_overdue(path, options.max_age)
+        overdue = _first_overdue(path, options.max_age, parent)
         if overdue is None:
             return 0
         if options.replace is None:
@@ -3418,6 +3496,21 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
         return 0
     time.sleep(1)  # our parent takes it, and ends us: or else another was faster
     return _report_held(Held(path), options)
+
+
+def _first_overdue(path: str, max_age: float, parent: int) -> Stale | None:
+    """Sleep until a holder misses its beat, be it one that has slipped in before our parent; None where that holds.
+
+    What our parent takes is overdue until it beats, and then it ends us.
+    """
+    while True:
+        overdue = _wait_overdue(path, max_age)
+        if overdue is not None:
+            return None if parent in [holder.pid for holder in Held(path).holders] else overdue
+        try:
+            posix.close(posix.open(path, _WRITE_END & ~posix.O_NONBLOCK))  # asleep until somebody holds
+        except FileNotFoundError:
+            return None
 
 
 def _hold_any(paths: list[str], options: _Options) -> tuple[str, int, _Waiter | None] | int:
@@ -3461,20 +3554,24 @@ def _hold_any_in_turn(choice: _Choice, options: _Options) -> tuple[int, tuple[Pa
     beats = None if options.max_age is None else _Beats(options.max_age)
     with _Interruptions(_deadline(options.waits)) as interruptions:
         line: int | None = None
+        stopped_by = 0
         while True:
+            if stopped_by:  # out of the queue by now: the line is closed
+                interruptions.stop(stopped_by)
+                stopped_by = 0
             try:
                 line = _open_write_end(next(path for path in choice.paths if path not in choice.errors))
                 if line is not None:
                     if interruptions.sleep(_take_ticket, line, options.next) is None:
                         return 0, None
                     interruptions.sleep(_lock_bytes, line, fcntl.F_OFD_SETLKW, fcntl.F_WRLCK, _ANY_PLACE, 1)
-                taken = choice.try_all() or interruptions.sleep(choice.wait, _INF, beats and beats.due)
+                taken = choice.try_all() or interruptions.sleep(choice.wait, _INF, beats and beats.due_or_later)
                 if taken is not None:
                     return 0, taken
             except _Interrupted as interrupted:
                 if interrupted.args[0] == signal.SIGALRM:
                     return 0, None
-                interruptions.stop(interrupted.args[0])
+                stopped_by = interrupted.args[0]
             except Stale as overdue:
                 _say(overdue)
                 return _STALE, None
@@ -3613,9 +3710,7 @@ def _cmd_turn(words: list[str]) -> int:
     """
     options, (name, pid) = _parse("hold", words)
     path = _fsdecode(_resolve(name, make=True))
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(1, fcntl.F_SETOWN, posix.getpid())  # the shell has ended: SIGIO, which ends us
-    fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | posix.O_ASYNC)
+    _end_with_reader(1)
     turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     if turn is not None and options.fd is not None:
@@ -3661,7 +3756,7 @@ def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
     except _DeletedHeld as held:
         conflict = held
     conflict = conflict or Held(path)
-    itself = _self_conflict(path, conflict.holders, shell)
+    itself = _own_conflict(path, shell)
     if itself:
         _say(itself)
     if itself or not seconds:
@@ -3979,8 +4074,8 @@ def _signal_number(text: str) -> int:
 
 # The options of each verb: flags, attribute of _Options, value, converter, help.  An
 # option without a value sets its attribute to True, or to what stands for the converter.
-_QUIET = (("-q", "--quiet"), "quiet", None, None, "no message when it is held")
-_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say more")
+_QUIET = (("-q", "--quiet"), "quiet", None, None, "print no message when it is held")
+_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say what is done")
 _HELP = (("-h", "--help"), "help", None, None, "show this help")
 _SPECS: dict[str, tuple[Any, ...]] = {
     "hold": (
@@ -3999,17 +4094,17 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             _secs,
             "wait up to SECS for the holder to end, in the order of coming (90, 1.5, 30s, 5m, 2h, 1d, inf)",
         ),
-        (("--next",), "next", None, None, "with -w: 75 at once where another waits already"),
+        (("--next",), "next", None, None, "with -w: end with 75 at once if another waits already"),
         (
             ("-k", "--replace"),
             "replace",
             "SECS",
             _secs,
-            "replace the holder: SIGTERM, and SIGKILL after SECS; with --max-age only one that has missed its beat",
+            "replace the holder: SIGTERM, and SIGKILL after SECS; with --max-age only if its heartbeat is missing",
         ),
-        (("--max-age",), "max_age", "SECS", _secs, "3 where the holder has not beaten for SECS"),
-        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (that is so without -w)"),
-        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (that is so without -s)"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if the holder has had no heartbeat for SECS"),
+        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (the default without -w)"),
+        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (the default)"),
         (("-s", "--shared"), "lock", None, "shared", "share with other -s holders, exclude the rest"),
         (("-o", "--close"), "private", None, None, "COMMAND alone counts: its children do not inherit the descriptor"),
         (
@@ -4020,7 +4115,7 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "hold until COMMAND has ended, even if it closes what it inherits (ssh, sudo: by itself)",
         ),
         (("-F", "--no-fork"), "no_fork", None, None, "no effect: hold always becomes COMMAND"),
-        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "status when another process holds (75)"),
+        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "exit status when another process holds (75)"),
         (("-m", "--mode"), "mode", "MODE", _mode, "mode of a FIFO that is created (0600)"),
         (("--any",), "any", None, None, "hold the first of several FIFOs that is free: at most N jobs at once"),
         (("--fd",), "fd", "N", _descriptor, "lock descriptor N of the calling shell, which it has open on FIFO"),
@@ -4030,7 +4125,7 @@ _SPECS: dict[str, tuple[Any, ...]] = {
     "check": (
         "0 if a process holds FIFO, 1 if none does, 2 if that cannot be told",
         ("[-v] [--max-age SECS] [--mine] FIFO...",),
-        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a beat for SECS"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a heartbeat for SECS"),
         (("--mine",), "mine", None, None, "0 only if the calling process itself holds"),
         _VERBOSE,
     ),
@@ -4041,11 +4136,11 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "[-t SECS] [--any] --up [-v] FIFO...",
             "[-t SECS] [--any] [--status] [-v] --pid PID...",
         ),
-        (("-t", "--timeout"), "timeout", "SECS", _secs, "124 if it takes longer"),
-        (("--any",), "any", None, None, "for the first of them; print its name"),
+        (("-t", "--timeout"), "timeout", "SECS", _secs, "end with 124 if it takes longer"),
+        (("--any",), "any", None, None, "wait for the first of them; print its name"),
         (("--up",), "up", None, None, "wait for a holder instead"),
-        (("--status",), "status", None, None, "end with the status that the holder ended with; 125 if not known"),
-        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has not beaten for SECS"),
+        (("--status",), "status", None, None, "end with the exit status of the holder; 125 if it is not known"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has had no heartbeat for SECS"),
         (("--pid",), "pid", None, None, "wait for processes, by number"),
         _VERBOSE,
     ),
@@ -4059,17 +4154,17 @@ _SPECS: dict[str, tuple[Any, ...]] = {
         ("[-s SIGNAL] [-k SECS] [-a] [-q|-v] FIFO",),
         (("-s", "--signal"), "signal", "SIGNAL", _signal_number, "by name or number (TERM)"),
         (("-k", "--kill-after"), "grace", "SECS", _secs, "wait until FIFO is free; SIGKILL after SECS"),
-        (("-a", "--all"), "all", None, None, "all holders, children included"),
+        (("-a", "--all"), "all", None, None, "signal all holders, children included"),
         _QUIET,
         _VERBOSE,
     ),
     "path": ("print the path of a name", ("@NAME",)),
 }
 _STATUSES = {
-    "hold": "COMMAND's own, or 75 held by another, 3 held without a beat (--max-age), 125 procalive failed, "
+    "hold": "COMMAND's own, or 75 held by another, 3 held without a heartbeat (--max-age), 125 procalive failed, "
     "126 COMMAND cannot be run, 127 not found",
-    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a beat",
-    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no beat, 124 time ran out; --status: the holder's own, or 125",
+    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a heartbeat",
+    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no heartbeat, 124 time ran out; --status: the holder's, or 125",
     "who": "0 somebody, 1 nobody, 2 cannot tell",
     "kill": "0 sent (-k: and gone), 1 nobody to signal, 2 cannot tell or not permitted, 124 still there",
     "path": "0, or 2: no name, or no place for names",
@@ -4082,7 +4177,7 @@ _EXAMPLES = {
     ),
     "check": (
         "procalive check @backup && echo running",
-        "procalive check --max-age 2h @backup            3 if it runs, but has not beaten for two hours",
+        "procalive check --max-age 2h @backup            3 if it has had no heartbeat for two hours",
         'procalive check --mine @x || exec procalive hold @x -- "$0" "$@"     the first line of a script',
     ),
     "wait": (

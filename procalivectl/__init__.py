@@ -10,6 +10,7 @@ changes.py    when to look again: what the kernel reports, and a slow pace
 doctor.py     what is wrong with a FIFO and what to do; findings.py: how that is said,
               places.py and access.py: where it lies and who may, host.py: this machine
 export.py     metrics for Prometheus; alerts/ has rules and a dashboard for them
+fleet.py      --fleet: names on etcd, by procalivefleet
 cli.py        the command line
 
 All that is known of FIFOs and their holders comes from procalive.py, by the

@@ -103,8 +103,9 @@ class _Verb(TyperCommand):
 
 # Hidden from the list below the usage, where they would have a Python type.
 Paths = Annotated[Optional[list[str]], typer.Argument(metavar="PATH", hidden=True, autocompletion=_complete_fifo)]
-Fifos = Annotated[list[str], typer.Argument(metavar="FIFO", hidden=True, autocompletion=_complete_fifo)]
+Fifos = Annotated[Optional[list[str]], typer.Argument(metavar="FIFO", hidden=True, autocompletion=_complete_fifo)]
 All = Annotated[bool, typer.Option("--all", help="every FIFO, not only procalive's")]
+Fleet = Annotated[bool, typer.Option("--fleet", help="names held on etcd, by procalive-fleet; all, or those given")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 MaxAge = Annotated[
     Optional[float],
@@ -144,6 +145,7 @@ def ls(
     max_age: MaxAge = None,
     state: States = None,
     sort: Sort = "fifo",
+    fleet: Fleet = False,
 ) -> int:
     """List FIFOs: state, holder, how long, last beat.
 
@@ -152,6 +154,10 @@ def ls(
 
     Exit status: 0 all well, 1 trouble shown, 2 a PATH cannot be told.
     """
+    if fleet:
+        from procalivectl import fleet as fleets
+
+        return fleets.ls(paths or (), as_json)
     from procalivectl import ls as listing
 
     return listing.run(survey.Survey(paths or (), all=all, max_age=max_age), as_json, state or (), sort)
@@ -172,14 +178,16 @@ def top(paths: Paths = None, all: All = False, max_age: MaxAge = None) -> int:
 
 
 @app.command(cls=_Verb, epilog=_EPILOG)
-def doctor(fifos: Fifos, as_json: Json = False) -> int:
-    """Say what is wrong with a FIFO, and what to do.
+def doctor(fifos: Fifos = None, as_json: Json = False, fleet: Fleet = False) -> int:
+    """Say what is wrong with a FIFO, and what to do; with --fleet, with etcd and names on it.
 
     Exit status: 0 nothing (though there may be notes), 1 a warning or worse, 2 cannot tell.
     """
     from procalivectl import doctor as surgery
 
-    return surgery.run(fifos, as_json)
+    if not fifos and not fleet:
+        raise typer.BadParameter("Missing argument 'FIFO...'.")
+    return surgery.run_fleet(fifos or (), as_json) if fleet else surgery.run(fifos or (), as_json)
 
 
 @app.command(cls=_Verb, epilog=_EPILOG)
@@ -194,6 +202,7 @@ def export(
     listen: Annotated[
         Optional[str], typer.Option(metavar="[HOST:]PORT", help="serve Prometheus; HOST is 127.0.0.1 unless named")
     ] = None,
+    fleet: Annotated[bool, typer.Option("--fleet", help="also the names held on etcd, by procalive-fleet")] = False,
 ) -> int:
     """Print metrics for Prometheus, or write or serve them.
 
@@ -201,7 +210,7 @@ def export(
     """
     from procalivectl import export as exporting
 
-    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen)
+    return exporting.run(survey.Survey(paths or (), all=all, max_age=max_age), textfile, listen, fleet)
 
 
 def all_terminals() -> bool:

@@ -283,12 +283,22 @@ def run(paths: Sequence[str], as_json: bool) -> int:
     reports: list[tuple[str | None, list[Finding]]] = [
         (_resolved(path), examine(path)) for path in dict.fromkeys(paths)
     ]
-    reports.append((None, examine_host()))
+    return _report([*reports, (None, examine_host())], "this machine", as_json)
+
+
+def run_fleet(names: Sequence[str], as_json: bool) -> int:
+    from procalivectl import fleet
+
+    return _report([(None, fleet.findings(names))], "etcd", as_json)
+
+
+def _report(reports: Sequence[tuple[str | None, list[Finding]]], place: str, as_json: bool) -> int:
+    """Print what was found, each under the FIFO that it is about, or the place; the status."""
     for path, findings in reports:
         if as_json:
             _print_json(path, findings)
         else:
-            _print("this machine" if path is None else words.show(path), findings)
+            _print(place if path is None else words.show(path), findings)
     return max(_STATUS[finding.level] for _, findings in reports for finding in findings)
 
 

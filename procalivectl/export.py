@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily
@@ -86,12 +86,16 @@ def _values(fifo: survey.Fifo, now: float) -> dict[str, float | None]:
     }
 
 
-def run(look: survey.Survey, textfile: str | None, listen: str | None) -> int:
+def run(look: survey.Survey, textfile: str | None, listen: str | None, with_fleet: bool = False) -> int:
     collector, registry = Collector(look), CollectorRegistry()
     registry.register(collector)
+    untold = _add_fleet(registry) if with_fleet else list
     address = None if listen is None else _address(listen)
     metrics = generate_latest(registry)
     status = survey.complain(collector.found)
+    for line in untold():
+        words.say(line)
+        status = 2
     if textfile is not None:
         _write(textfile, metrics)
     elif address is None:
@@ -99,6 +103,15 @@ def run(look: survey.Survey, textfile: str | None, listen: str | None) -> int:
     if address is not None:
         _serve(registry, *address)
     return status
+
+
+def _add_fleet(registry: CollectorRegistry) -> Callable[[], list[str]]:
+    """Names on etcd too; what it returns tells what the last look could not."""
+    from procalivectl import fleet
+
+    collector = fleet.Collector()
+    registry.register(collector)
+    return lambda: collector.untold
 
 
 def _write(textfile: str, metrics: bytes) -> None:

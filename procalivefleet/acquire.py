@@ -44,6 +44,7 @@ class Acquisition:
         self._tells = tells
         self._give_up = boot() + timeout
         self._start_by = boot() + words.PATIENCE
+        self._is_gone = False  # the one ahead
         self.watcher: Watcher | None = None
 
     def run(self) -> None:
@@ -70,6 +71,8 @@ class Acquisition:
             raise Busy(found[0])
         else:
             self._sleep(found[0], found[place - 1])
+            # The first alone was ahead of us, and is gone: whoever came since is behind us.
+            return place == 1 and self._is_gone and self._hold(found[1].fence)
         return False
 
     def _look(self) -> tuple[int, list[Contender]]:
@@ -83,17 +86,18 @@ class Acquisition:
             self._rest(_AGAIN)
 
     def _hold(self, fence: int) -> bool:
-        """First: renew, so that what is left of the lease is known, and say that we hold."""
+        """First.  False where our place is lost."""
         while True:
-            renewed = self._lease.renew(_RENEWAL)
-            if renewed is not None:
-                return renewed and self._lease.confirm(fence, boot() + _LOOK)
+            held = self._lease.hold(fence, _RENEWAL)
+            if held is not None:
+                return held
             if boot() >= max(self._give_up, self._start_by):
                 raise Unreachable("etcd gives no answer: the lease cannot be confirmed")
             self._rest(_AGAIN)
 
     def _sleep(self, first: Contender, ahead: Contender) -> None:
         """Until the one ahead has gone, our place is lost, or events may be missing."""
+        self._is_gone = False
         if self._tells:
             self._tells = False
             self._front.tell("note", f"{self._name}: held by {first}; waiting")
@@ -117,6 +121,7 @@ class Acquisition:
                 raise Refused(event.value)
             moved |= event.kind == watch.GAP
             moved |= event.kind == watch.DELETE and event.key in (ahead.key, self._lease.key)
+            self._is_gone |= event.kind == watch.DELETE and event.key == ahead.key
         return moved
 
     def _rest(self, seconds: float) -> None:

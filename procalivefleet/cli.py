@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Callable
 
 import procalive
 from procalivefleet import words
 from procalivefleet.words import Usage
 
+TYPE_CHECKING = False  # typing costs 7 ms at start
 if TYPE_CHECKING:
     import argparse
+    from typing import Any, Callable
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

@@ -13,9 +13,9 @@ from procalivefleet.exchange import Endpoint
 from procalivefleet.lease import boot_id
 from procalivefleet.words import Refused, Unreachable, boot
 
-FINE, NOTE, WRONG, UNSURE = "ok", "note", "wrong", "cannot tell"
+FINE, NOTE, WARNING, WRONG, UNSURE = "ok", "note", "warning", "wrong", "cannot tell"
 
-Finding = tuple[str, str, str]  # level, what, advice or ""
+Finding = tuple[str, str, str, str]  # level, name (for programs, always the same), what, advice or ""
 
 _EACH = 2.0  # seconds for one question
 
@@ -25,14 +25,14 @@ def examine(names: list[str]) -> list[Finding]:
     try:
         etcd = Etcd()
     except Refused as error:
-        return [(WRONG, str(error), "")]
+        return [(WRONG, "etcd", str(error), "")]
     found = [finding for endpoint in etcd.endpoints for finding in _endpoint(endpoint)]
     try:
         found += [*_members(etcd), *_role(etcd)]
         for name in names or contenders.names(etcd, boot() + words.PATIENCE):
             found += _name(etcd, name)
     except (Unreachable, Refused) as error:
-        found.append((UNSURE, str(error), ""))
+        found.append((UNSURE, "etcd", str(error), ""))
     return found
 
 
@@ -41,17 +41,23 @@ def _endpoint(endpoint: Endpoint) -> Iterator[Finding]:
     began = boot()
     version = Etcd([endpoint]).version(began + _EACH)
     if not version:
-        yield WRONG, f"{endpoint.text}: no etcd answers", "start it, or take it out of ETCDCTL_ENDPOINTS"
+        yield WRONG, "endpoint", f"{endpoint.text}: no etcd answers", "start it, or take it out of ETCDCTL_ENDPOINTS"
         return
     text = f"{endpoint.text}: etcd {words.show(version)} answers in {(boot() - began) * 1000:.0f} ms"
     if keeper.version_of(version) < keeper.OLDEST:
         wanted = ".".join(map(str, keeper.OLDEST))
-        yield WRONG, f"{text}; it may end leases by mistake (etcd issues 12528, 15247)", f"etcd {wanted} or newer"
+        yield (
+            WARNING,
+            "version",
+            f"{text}; it may end leases by mistake (etcd issues 12528, 15247)",
+            f"etcd {wanted} or newer",
+        )
     else:
-        yield FINE, text, ""
+        yield FINE, "endpoint", text, ""
     if not endpoint.tls and not endpoint.host.startswith(("127.", "::1", "localhost")):
         yield (
             NOTE,
+            "encryption",
             f"{endpoint.text}: not encrypted, so whoever is on the way may hold and let go",
             "https, see docs/fleet.md",
         )
@@ -66,13 +72,14 @@ def _members(etcd: Etcd) -> Iterator[Finding]:
     if count < 3:
         yield (
             NOTE,
+            "members",
             f"etcd has {count} voting member(s): when one fails every job is stopped",
             "three, on three machines",
         )
     elif count % 2 == 0:
-        yield NOTE, f"etcd has {count} voting members: one less bears as much", "an odd number"
+        yield NOTE, "members", f"etcd has {count} voting members: one less bears as much", "an odd number"
     else:
-        yield FINE, f"etcd has {count} voting members: it bears the loss of {count // 2}", ""
+        yield FINE, "members", f"etcd has {count} voting members: it bears the loss of {count // 2}", ""
 
 
 def _role(etcd: Etcd) -> Iterator[Finding]:
@@ -82,21 +89,26 @@ def _role(etcd: Etcd) -> Iterator[Finding]:
     put = {"request_put": {"key": key, "value": ""}}
     try:
         etcd.call("kv/txn", {"compare": [never], "success": [put]}, boot() + words.PATIENCE)
-        yield FINE, f"you may read and write {words.show(words.prefix())}", ""
+        yield FINE, "role", f"you may read and write {words.show(words.prefix())}", ""
     except Refused as error:
         advice = f"etcdctl role grant-permission ROLE --prefix=true readwrite {words.show(words.prefix())}"
-        yield WRONG, f"you may not hold under {words.show(words.prefix())}: {error}", advice
+        yield WRONG, "role", f"you may not hold under {words.show(words.prefix())}: {error}", advice
 
 
 def _name(etcd: Etcd, name: str) -> Iterator[Finding]:
     _, found = contenders.look(etcd, name, boot() + words.PATIENCE)
     holder = contenders.holder(found)
     if holder is None:
-        yield FINE, f"{name}: held by nobody", ""
+        yield FINE, "holder", f"{name}: held by nobody", ""
         return
-    yield FINE, f"{name}: held by {holder}, fence {holder.fence}, {len(found) - 1} waiting", ""
+    yield FINE, "holder", f"{name}: held by {holder}, fence {holder.fence}, {len(found) - 1} waiting", ""
     if holder.lease == "0":
-        yield WRONG, f"{name}: its key has no lease: it is held until somebody deletes it", f"etcdctl del {holder.key}"
+        yield (
+            WRONG,
+            "holder",
+            f"{name}: its key has no lease: it is held until somebody deletes it",
+            f"etcdctl del {words.show(holder.key)}",
+        )
         return
     left, ttl = contenders.seconds_left(etcd, holder.lease, boot() + words.PATIENCE)
     yield from _lease(name, left, ttl)
@@ -108,13 +120,19 @@ def _lease(name: str, left: float, ttl: float) -> Iterator[Finding]:
     if left < terms.margin(ttl) + ttl / 5:
         yield (
             WRONG,
+            "lease",
             f"{name}: its lease ends in {left:.0f} s and is not renewed",
             "look at that host, and its way to etcd",
         )
     elif ttl < 10:
-        yield NOTE, f"{name}: its TTL is {ttl:.0f} s: an election of etcd's leader can stop the job", "--ttl 10 or more"
+        yield (
+            NOTE,
+            "lease",
+            f"{name}: its TTL is {ttl:.0f} s: an election of etcd's leader can stop the job",
+            "--ttl 10 or more",
+        )
     else:
-        yield FINE, f"{name}: its lease has {left:.0f} of {ttl:.0f} s left", ""
+        yield FINE, "lease", f"{name}: its lease has {left:.0f} of {ttl:.0f} s left", ""
 
 
 def _here(name: str, holder: Contender) -> Iterator[Finding]:
@@ -122,16 +140,17 @@ def _here(name: str, holder: Contender) -> Iterator[Finding]:
     front = holder.facts["pid"]
     group = _control_group(front)
     if group is None:
-        yield WRONG, f"{name}: its front {front} has ended; the keeper is stopping the job", "look again"
+        yield WRONG, "guards", f"{name}: its front {front} has ended; the keeper is stopping the job", "look again"
     elif group.endswith(".service"):
         yield (
             FINE,
+            "guards",
             f"{name}: its guards are in {words.show(group.rpartition('/')[2])}, which ends the job with them",
             "",
         )
     else:
         text = f"{name}: its guards are in no service of systemd: if both are killed at once, the job goes on"
-        yield NOTE, text, "run it from a unit, see shell/systemd/procalive-fleet-job.service"
+        yield NOTE, "guards", text, "run it from a unit, see shell/systemd/procalive-fleet-job.service"
     if os.geteuid() == 0 or holder.facts["uid"] == os.geteuid():
         yield from _fifo(name, holder)
 
@@ -153,8 +172,9 @@ def _fifo(name: str, holder: Contender) -> Iterator[Finding]:
         if not procalive.check(words.fifo_of(name)):
             yield (
                 NOTE,
+                "fifo",
                 f"{name}: held on this host without {words.fifo_of(name)}: closed by the job, or another by -f",
                 "",
             )
     except (procalive.ProcaliveError, OSError) as error:
-        yield UNSURE, f"{name}: {words.line(error)}", ""
+        yield UNSURE, "fifo", f"{name}: {words.line(error)}", ""

@@ -103,16 +103,20 @@ def _become(plan: Plan, keeper: Wire, front: int) -> tuple[int, str]:
 
 
 def kill_all(fifo: str | None, pidfd: int | None) -> str:
-    """SIGKILL to all that hold the FIFO, and to the job by its pidfd; what went wrong, or ''."""
-    trouble = signal_holders(fifo, signal.SIGKILL, all=True)
-    return signal_job(pidfd, signal.SIGKILL) or trouble
+    """SIGKILL to the job by its pidfd, and to all that hold the FIFO; what went wrong, or ''.
+
+    The job first: the search for the others goes through all of /proc, which takes
+    long on a busy machine, and the lease is about to end.
+    """
+    trouble = signal_job(pidfd, signal.SIGKILL)
+    return signal_holders(fifo, signal.SIGKILL, all=True) or trouble
 
 
 def terminate(fifo: str | None, pidfd: int | None) -> str:
-    """SIGTERM to the main holder of the FIFO; to the job where that is not held."""
-    if fifo is None:
-        return signal_job(pidfd, signal.SIGTERM)
-    return signal_holders(fifo, signal.SIGTERM, all=False)
+    """SIGTERM to the job; where that has ended, to what it left holding the FIFO."""
+    if pidfd is None:
+        return signal_holders(fifo, signal.SIGTERM, all=False)
+    return signal_job(pidfd, signal.SIGTERM) or signal_job(pidfd, signal.SIGCONT)  # a stopped one shall see it
 
 
 def signal_holders(fifo: str | None, number: int, all: bool) -> str:

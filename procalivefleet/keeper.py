@@ -145,6 +145,10 @@ class _Guard:
             return self._kill_at
         return max(self._kill_at, self._lease.deadline - self._margin)
 
+    def _patience(self) -> float:
+        """Seconds for a question to etcd: while one waits for the answer, nobody would be killed."""
+        return max(0.05, min(_RENEWAL, self._next_kill() - boot()))
+
     def _kill_all(self) -> None:
         if not (self._lost or self._front_gone):
             self._front.tell("lost", "the lease cannot be renewed")  # and the front is stopped, or late
@@ -152,7 +156,7 @@ class _Guard:
         self._kill_at = boot() + _AGAIN
 
     def _renew(self) -> None:
-        renewed = self._lease.renew(_RENEWAL)
+        renewed = self._lease.renew(self._patience())
         if renewed:
             self._deadline.value = self._lease.deadline
         elif renewed is False:
@@ -216,7 +220,7 @@ class _Guard:
         start = request.key_below(self._lease.key, "")
         question = {"key": encode(start), "range_end": encode(start[:-1] + ".")}
         try:
-            answer = self._etcd.call("kv/range", question, boot() + _RENEWAL, self._lease.each)
+            answer = self._etcd.call("kv/range", question, boot() + self._patience(), self._lease.each)
         except (Unreachable, Refused):
             return  # whoever asks sees no answer, and says so
         for pair in answer.get("kvs", ()):
@@ -233,6 +237,6 @@ class _Guard:
         wanted = request.asked(event.value)
         answer = request.carry_out(self._fifo, *wanted) if wanted and self._fifo_alive else request.NOBODY
         try:
-            request.write(self._etcd, self._lease, event.key, {"answer": answer}, boot() + _RENEWAL)
+            request.write(self._etcd, self._lease, event.key, {"answer": answer}, boot() + self._patience())
         except (Unreachable, Refused):
             pass  # as above

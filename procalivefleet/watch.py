@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import http.client
 import json
 import os
 import time
@@ -79,7 +78,7 @@ class Watcher:
             except Refused as error:
                 if not isinstance(error, NeedsLogin):
                     self._tell(Event(REFUSED, value=str(error)))
-            except (OSError, http.client.HTTPException, Failure, ValueError, LookupError, TypeError):
+            except (OSError, Failure, ValueError, LookupError, TypeError):
                 pass  # that member is of no use now
             self._etcd.try_another()
             time.sleep(pause)

@@ -10,7 +10,10 @@ make_root() {
     shift 2
     command -v mmdebstrap >/dev/null || return
     # The names of the registries are those of this machine's apt.
-    mmdebstrap --quiet --variant=apt --include="$(IFS=,; echo "$*")" "$suite" "$directory" >/dev/null 2>&1
+    mmdebstrap --quiet --variant=apt --include="$(
+        IFS=,
+        echo "$*"
+    )" "$suite" "$directory" >/dev/null 2>&1
 }
 
 in_root() {

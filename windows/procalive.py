@@ -32,8 +32,11 @@ from __future__ import annotations
 
 import sys
 
-if sys.platform != "win32":
-    raise ImportError("this procalive.py is for Windows alone; elsewhere take the one at the top of the sources")
+if sys.platform != "win32":  # before what others do not have is imported
+    if __name__ != "__main__":
+        raise ImportError("this is the module for Windows; elsewhere take the procalive.py above it")
+    sys.stderr.write("procalive: this is the file for Windows; elsewhere take the procalive.py above it\n")
+    raise SystemExit(125 if sys.argv[1:2] == ["hold"] else 2)
 
 import _thread
 import _winapi
@@ -680,7 +683,7 @@ def _token_facts(process: int, which: int) -> Any:
 _READ_DATA, _WRITE_DATA, _APPEND, _READ_ATTRIBUTES, _WRITE_ATTRIBUTES, _READ_CONTROL = 1, 2, 4, 0x80, 0x100, 0x20000
 # No other program asks for just this, so a holder's handle is known by it.
 _HOLD = _WRITE_DATA | _APPEND | _READ_ATTRIBUTES | _WRITE_ATTRIBUTES | _READ_CONTROL | _SYNC
-_LOOK = _READ_DATA | _READ_ATTRIBUTES | _SYNC
+_LOOK = _READ_DATA | _READ_ATTRIBUTES | _READ_CONTROL | _SYNC  # nor for just this
 _SHARE_READ, _SHARE_WRITE, _SHARE_DELETE = 1, 2, 4
 _OPEN_EXISTING, _OPEN_ALWAYS = 3, 4
 _FLAGS = 0x00200080  # FILE_FLAG_OPEN_REPARSE_POINT: a link is refused, not followed
@@ -736,9 +739,11 @@ def _remote(path: Path) -> Refused:
 
 def _refuse_remote(path: Path) -> None:
     """Before a file is made: on another host none shall be left behind."""
-    root = ctypes.create_unicode_buffer(32768)
-    if _kernel.GetVolumePathNameW(_full(path), root, 32768) and _kernel.GetDriveTypeW(root) == _REMOTE_DRIVE:
-        raise _remote(path)
+    found = ctypes.create_unicode_buffer(32768)
+    if _kernel.GetVolumePathNameW(_full(path), found, 32768):
+        root = found.value.replace("\\\\?\\UNC\\", "\\\\").replace("\\\\?\\", "")  # as GetDriveType takes it
+        if _kernel.GetDriveTypeW(root) == _REMOTE_DRIVE:
+            raise _remote(path)
 
 
 def _watcher(path: Path) -> _Handle | None:
@@ -1029,7 +1034,7 @@ class _Opener:
 
 def _openers(path: Path, wanted: Callable[[_OpenHandle], bool], access: int = 0) -> list[_Opener]:
     """The processes with F open by such a handle, one for each process, as far as they may be seen."""
-    watcher = _watcher(path)
+    watcher = _watcher_or_none(path)
     if watcher is None:
         return []
     inode = _inode(_vet(path, watcher.value))
@@ -1558,12 +1563,11 @@ def _try_hold(path: Path, shared: bool, inherit: bool = False) -> _Claim | None:
     of our own, after which contenders wait at random, or their checks would keep
     each other out.
     """
-    began, pause = time.monotonic(), 0.0005
+    began, pause, looks = time.monotonic(), 0.0005, 0
     _refuse_remote(path)
     while True:
-        free = opened = _ticks()
-        if shared and _state(path) != _FREE:
-            free = 0
+        opened = _ticks()
+        free = opened if not shared or _state(path) == _FREE else 0
         share = _SHARE_READ | _SHARE_WRITE if shared else _SHARE_READ
         handle, code = _open(path, _HOLD, share, _OPEN_ALWAYS, inherit)
         if handle is not None:
@@ -1573,10 +1577,21 @@ def _try_hold(path: Path, shared: bool, inherit: bool = False) -> _Claim | None:
         state, tried = _state(path), time.monotonic() - began
         if state == _ALIVE and not (shared and _lets_in(path, tried)):
             return None
-        if tried > _TRY:
-            raise Obstructed(path, _obstructor(path))
+        if tried > _TRY * (looks + 1):
+            looks += 1
+            _refuse_obstructed(path, looks)
         time.sleep(pause * os.urandom(1)[0] / 256)
         pause = min(pause * 2, 0.016)
+
+
+def _refuse_obstructed(path: Path, looks: int) -> None:
+    """Raise where a program is seen that does not share F; or, if none is, at the tenth look.
+
+    On a machine that has much else to do, checks alone can refuse for that long.
+    """
+    pid = _obstructor(path)
+    if pid is not None or looks >= 10:
+        raise Obstructed(path, pid)
 
 
 def _claim(path: Path, handle: _Handle, shared: bool, opened: int, free: int) -> _Claim:
@@ -2148,7 +2163,7 @@ class _Options:
     grace: float | None = None
     help = False
     json = False
-    lock = "exclusive"
+    lock = ""  # exclusive, shared
     max_age: float | None = None
     mine = False
     no_fork = False
@@ -2363,11 +2378,11 @@ def _is_mine(path: str) -> bool:
 
 def _caller() -> _Handle | None:
     """The process that called: not the launchers that stand between (procalive.exe, py.exe, a venv's python.exe)."""
-    ours = _command_of(_kernel.GetCurrentProcess())[-len(sys.argv[1:]) :] if sys.argv[1:] else []
+    ours = _command_of(_kernel.GetCurrentProcess())[1:]
     for ancestor in _ancestors():
-        words, image = _command_of(ancestor.value), _image_of(ancestor.value).lower()
-        launcher = image in ("procalive.exe", "py.exe", "python.exe", "pythonw.exe")
-        if not (launcher and ours and words[-len(ours) :] == ours):
+        words = _command_of(ancestor.value)[1:]
+        is_py = _image_of(ancestor.value).lower() == "py.exe" and words[-len(ours) :] == ours
+        if words not in (ours, sys.argv[1:]) and not is_py:
             return ancestor
     return None
 

@@ -2,7 +2,7 @@
 # daemon.sh start COMMAND [ARG]... | stop | status: an init script without a pid file.
 set -eu
 
-fifo=${XDG_RUNTIME_DIR:-/run}/daemon.fifo
+fifo=@daemon # of the user who runs this, wherever it is run from
 
 stays_up() {
     procalive wait --up -t 10 "$fifo" || return

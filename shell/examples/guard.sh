@@ -5,8 +5,7 @@ set -eu
 # shellcheck source=/dev/null
 . "${PROCALIVE_SH:-/usr/local/share/procalive/procalive.sh}"
 
-fifo=${XDG_RUNTIME_DIR:-/run}/guard.fifo
-procalive_guard "$fifo" "${WAIT:-0}" || {
+procalive_guard @guard "${WAIT:-0}" || {
     refusal=$? # 75 another holds, 2 cannot tell: not the same
     [ "$refusal" != 75 ] || echo "guard.sh: another run goes on" >&2
     exit "$refusal"

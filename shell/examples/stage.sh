@@ -1,6 +1,7 @@
 #!/bin/sh
 # stage.sh NAME AFTER COMMAND [ARG]...: a stage of a pipeline of jobs.  Runs COMMAND
 # as stage NAME once stage AFTER is over, however that ended; waits asleep, for an hour.
+# Both are names without the @.
 set -eu
 
 [ $# -ge 3 ] || {
@@ -8,8 +9,7 @@ set -eu
     exit 2
 }
 
-dir=${XDG_RUNTIME_DIR:-/run}
 name=$1
-procalive wait -t 1h "$dir/$2.fifo" # at once, if that stage is not running
+procalive wait -t 1h "@$2" # at once, if that stage is not running
 shift 2
-exec procalive hold "$dir/$name.fifo" -- "$@"
+exec procalive hold "@$name" -- "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # watchdog.sh SECS COMMAND [ARG]...: runs COMMAND, and starts it again whenever it has
-# not beaten (touch -c "$PROCALIVE_FIFO") for SECS.  Ends with it when it ends by itself;
+# not beaten (touch -c "/proc/self/fd/$PROCALIVE_FD") for SECS.  Ends with it when it ends by itself;
 # with 75 where the job was that of an earlier watchdog.
 set -eu
 
@@ -9,11 +9,11 @@ set -eu
     exit 2
 }
 
-fifo=${XDG_RUNTIME_DIR:-/run}/watchdog.fifo
-dog=${XDG_RUNTIME_DIR:-/run}/watchdog-itself.fifo
+fifo=@watchdog
+dog=@watchdog-itself
 # One at a time, or a second would watch, and kill, the first one's job.  -o: the job
 # does not hold this one, so that a new watchdog can take over where the old was killed.
-[ "${PROCALIVE_FIFO-}" = "$dog" ] || exec procalive hold -o "$dog" -- "$(readlink -f -- "$0")" "$@"
+procalive check --mine "$dog" || exec procalive hold -o "$dog" -- "$(readlink -f -- "$0")" "$@"
 age=$1
 shift
 procalive check --max-age "$age" "$fifo" || [ $? != 2 ] || exit 2 # or its job would run unwatched

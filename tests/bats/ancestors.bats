@@ -5,7 +5,7 @@ load helper
 
 # refused PATTERN COMMAND...: 75 at once, from the inner hold.
 refused() {
-    go_cmd timeout -s KILL 30 "${@:2}"
+    go_cmd timeout -s KILL 100 "${@:2}"
     # shellcheck disable=SC2053 # a pattern
     if [ "$status" = 75 ] && [[ $stderr = $1 ]]; then return; fi
     printf '%s\n' "status $status" "$stderr"
@@ -72,19 +72,11 @@ import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))' "$P" hold -w in
 
 @test "whoever means to run after the job detaches first: hold -w takes the FIFO after it" {
     # shellcheck disable=SC2016 # the job's
-    hold_bg "$F" sh -c 'setsid -f "$@" </dev/null >/dev/null 2>&1; until [ -e go ]; do sleep 0.02; done' \
-        sh "$P" hold -w 60 "$F" touch ran
-    until_true waited_for
+    hold_bg "$F" sh -c 'setsid -f sh -c "echo \$\$ >waiter; exec \"\$@\"" sh "$@" </dev/null >/dev/null 2>&1
+        until [ -e go ]; do sleep 0.02; done' sh "$P" hold -w 60 "$F" touch ran
+    until_true asleep_on "$(recorded_in waiter)" "$F"
     touch go
     until_true test -e ran
-}
-
-waited_for() {
-    local process
-    for process in /proc/[0-9]*; do
-        if grep -qsz -- '^-w$' "$process/cmdline" && asleep_on "${process#/proc/}" "$F"; then return; fi
-    done
-    return 1
 }
 
 @test "a module holder that can release is no such ancestor: hold -w below it takes over" {

@@ -33,9 +33,9 @@ never_two() {
     ends 1
 }
 
-@test "8 processes acquire 100 times each through the command line: never two at once" {
-    contend 8 100 "$P" hold -w inf "$F" ./occupy
-    never_two 800
+@test "8 processes acquire 40 times each through the command line: never two at once" {
+    contend 8 40 "$P" hold -w inf "$F" ./occupy
+    never_two 320
 }
 
 @test "4 processes acquire 25 times each with a keeper: never two at once" {

@@ -139,16 +139,16 @@ both_answers() {
     chown 65534 "$F"
     as=("${other[@]}")
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to *"
     exec 8<>"$F"
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to *"
     chown 65534 .
     bg "${other[@]}" "$P" hold -s "$F" sleep 300
     until_true became_command "$pid"
     "${other[@]}" test "$F.holder" -ef "$F"
     checks "$F"
-    ends 2 "procalive: $F: Permission denied"
+    ends 2 "procalive: $F: Permission denied: it belongs to *"
 }
 
 @test "launcher agrees on a read-only mount, dead and alive" {
@@ -223,12 +223,14 @@ both_answers() {
     F=$PWD/日本.fifo
     hold_bg
     as=(env LOCPATH="$PWD" LC_ALL=latin)
-    checks -v "$F"
+    go check -v "$F"
+    ends 0 '' "$F: alive, *"
+    go_cmd "${as[@]}" "$PY" -ISE "$LIB" check -v "$F"
     ends 0 '' "$F: alive, *"
     go who "$F"
     ends 0 '' "*$F *"
     go wait --any -v "$PWD/é"
-    ends 0 '*' "$PWD/é"
+    ends 0 "procalive: $PWD/é: no such FIFO"$'\n'"procalive: $PWD/é: gone" "$PWD/é"
 }
 
 @test "launcher says 2 when procalive.py is not there, and 125 for hold" {

@@ -84,13 +84,11 @@ never_zero() { [[ $stderr$output != *"0 (?)"* && $stderr$output != *Traceback* ]
     pid=$waiter returns 125 '' "procalive: $F: gone, but how it ended is not known (see --status in procalive(1))"
 }
 
-# watched FIFO: somebody sleeps with it open.
+# watched FIFO: the child of $pid sleeps with it open.
 watched() {
-    local process
-    for process in /proc/[0-9]*; do
-        if asleep_on "${process#/proc/}" "$1" && grep -qsz -- '^wait$' "$process/cmdline"; then return; fi
-    done
-    return 1
+    local child
+    child=$(cat "/proc/$pid/task/$pid/children")
+    [ "$child" ] && asleep_on "${child%% *}" "$1"
 }
 
 # --- under the /proc of the outer PID namespace: its numbers are other processes' here ---

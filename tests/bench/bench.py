@@ -16,6 +16,7 @@ import correctness
 import growth
 import lab
 import latency
+import release
 import report
 import resident
 from options import options
@@ -33,6 +34,9 @@ _PARTS: dict[Callable[..., None], tuple[tuple[object, ...], tuple[object, ...]]]
     latency.crowds: (((1, 100, 1000), 200), ((1, 100), 15)),
     growth.fifos: (((1, 10, 100, 1000, 10000), 15), ((1, 10, 1000), 5)),
     growth.who: (((100, 2000), 5), ((100,), 2)),
+    release.queue: (((1, 10, 20, 50, 100, 200), 5), ((1, 20, 50), 1)),
+    release.making: (((0, 1000), 10), ((0, 100), 3)),
+    release.refused: ((15,), (3,)),
 }
 _AT_MOST = 600  # seconds for a part: more than all of them take on an idle machine
 

@@ -15,6 +15,7 @@ from typing import Callable, TypeVar
 import commands
 import growth
 import latency
+import release
 import resident
 from lab import TIMES, Results
 
@@ -186,5 +187,32 @@ TARGETS = [
         TIMES,
         lambda results: _each_fifo(results) / results.median(growth.FIFOS, growth.C_LOOP),
         Time(12, "µs", lambda results: _each_fifo(results) * 1e6),
+    ),
+    Target(
+        "hold -w inf, 200 wait: wall beside flock",
+        2.5,
+        TIMES,
+        _ratio(release.ALL, release.row("procalive", 200), release.row("flock", 200)),
+    ),
+    Target(
+        "hold -w inf: CPU a hand-over, 200 wait, beside 20",
+        1.5,
+        TIMES,
+        lambda results: (
+            results.median(release.CPU, release.row("procalive", 200))
+            / results.median(release.CPU, release.row("procalive", 20))
+        ),
+    ),
+    Target(
+        "hold -w inf, 50 wait: pairs served out of order",
+        0,
+        "",
+        _median(release.INVERSIONS, release.row("procalive", 50)),
+    ),
+    Target(
+        "hold refused, in the module, beside hold and release",
+        3,
+        TIMES,
+        _ratio(release.REFUSED, "refused", "hold and release"),
     ),
 ]

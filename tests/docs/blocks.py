@@ -6,6 +6,7 @@ as examples.  conftest.py gives the tests a /run of their own.
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 
@@ -38,14 +39,25 @@ class Block:
         return [line for line in self.text.splitlines() if line.strip() and not line.startswith("#")]
 
 
+def text_of(document):
+    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+        return file.read()
+
+
 def blocks(document, language=None, kind=None):
     """Those of a document, a path below the top of the repository."""
-    with open(os.path.join(ROOT, document), encoding="utf-8") as file:
-        text = file.read()
+    text = text_of(document)
     found = []
     for match in re.finditer(r"^```(\S[^\n]*)\n(.*?)^```$", text, re.M | re.S):
         found.append(Block(document, text.count("\n", 0, match.start()) + 1, match[1], match[2]))
     return [b for b in found if language in (None, b.language) and kind in (None, b.kind)]
+
+
+def empty_run():
+    """Away with what a tool has left; rmtree would open a FIFO, and wait."""
+    for name in os.listdir("/run"):
+        path = f"/run/{name}"
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 class Place:
@@ -94,10 +106,10 @@ class Place:
         if options.pop("slow", False):
             open(self.slow, "w").close()
             environment["SLOW"] = self.slow
+        stdin = subprocess.PIPE if options.pop("keep_input", False) else subprocess.DEVNULL
         process = subprocess.Popen(
-            command, cwd=self.directory, env=environment, start_new_session=True,
-            stdin=subprocess.DEVNULL, **options,
-        )  # fmt: skip
+            command, cwd=self.directory, env=environment, start_new_session=True, stdin=stdin, **options
+        )
         self.started.append(process)
         return process
 
@@ -132,8 +144,8 @@ class Place:
         try:
             with open(self.ran, encoding="utf-8") as file:
                 names = file.read().split()
-            os.unlink(self.ran)
+            if names:  # an empty file is about to be written
+                os.unlink(self.ran)
         except FileNotFoundError:
             return []
         return names
-

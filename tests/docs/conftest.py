@@ -2,12 +2,11 @@
 
 import ctypes
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
-from blocks import Place
+from blocks import Place, empty_run
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 
@@ -45,8 +44,7 @@ def place(own_run, tmp_path):  # noqa: ARG001
     made = Place(tmp_path)
     yield made
     made.close()
-    for name in os.listdir("/run"):
-        shutil.rmtree(f"/run/{name}", ignore_errors=True)
+    empty_run()
 
 
 def pytest_configure():

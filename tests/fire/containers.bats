@@ -119,7 +119,7 @@ hold_inside() {
     go who "$F"
     ends 0 '' '*sleep 300'
     go_cmd unshare --user --map-root-user "$P" check "$F"
-    ends 2 'procalive: *: Permission denied'
+    ends 2 'procalive: *: Permission denied: it belongs to *'
 }
 
 @test "two overlay mounts of one lower FIFO are two FIFOs: held in one, not alive in the other" {

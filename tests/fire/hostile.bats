@@ -151,9 +151,11 @@ stranger() {
 @test "a stray reader counts as a holder: check 0, hold 75; who names it; gone with it: 1" {
     mkfifo "$F"
     bg sh -c "exec sleep 300 <>'$F'"
-    until_true held "$F"
+    until_true asleep_on "$pid" "$F"
+    checks "$F"
+    ends 0
     go hold "$F" true
-    ends 75 "procalive: $F: held by $pid (sleep) for *"
+    ends 75 "procalive: $F: read by $pid (sleep), which does not hold the lock"
     go who "$F"
     ends 0 '' "*$pid *reader *sleep 300"
     end_holder
@@ -188,9 +190,9 @@ obstructed() {
     hold_bg
     as=("${other[@]}")
     checks "$F"
-    ends 2 'procalive: *: Permission denied'
+    ends 2 'procalive: *: Permission denied: it belongs to root *'
     go hold "$F" true
-    ends 125 'procalive: *: Permission denied'
+    ends 125 'procalive: *: Permission denied: it belongs to root *'
 }
 
 @test "another user's holder: check 0, who and kill cannot tell, 2, and it lives on" {

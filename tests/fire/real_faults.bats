@@ -26,7 +26,7 @@ pidfds_fail() {
 
 @test "hold ends with 125 and one line where the file system has no inodes left" {
     alone_mounted "$(small size=64k,nr_inodes=2); touch small/last; \$P hold small/f true"
-    ends 125 'procalive: small/f: No space left on device'
+    ends 125 'procalive: small/f: cannot be made: No space left on device'
 }
 
 @test "hold holds, without its link, where the last inode went to the FIFO" {
@@ -41,7 +41,7 @@ pidfds_fail() {
 
 @test "hold ends with 125 and one line on a read-only file system without the FIFO, check with 1" {
     alone_mounted "$(small ro); \$P check small/f || [ \$? = 1 ]; \$P hold small/f true"
-    ends 125 'procalive: small/f: Read-only file system'
+    ends 125 'procalive: small/f: cannot be made: Read-only file system'
 }
 
 @test "hold and check work on a read-only file system that has the FIFO" {

@@ -13,7 +13,7 @@ import sys
 import time
 
 place = sys.argv[1]
-fence = int(os.environ.get("PROCALIVE_FENCE") or os.environ["ETCD_LOCK_REV"].partition(":")[2])
+fence = int(os.environ.get("PROCALIVE_FENCE") or os.environ["ETCD_LOCK_REV"].rpartition(":")[2])
 me = f"{os.getpid()} fence {fence}"
 log_fd = os.open(f"{place}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 

@@ -81,6 +81,14 @@ def unless_alive(pid):
     return ("sh", "-c", script)
 
 
+def parent(pid):
+    """The PID of the parent; 0 when it is gone."""
+    try:
+        return int(proc(f"{pid}/stat").rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
 def children(pid):
     """PIDs of the children of a process, with their command lines."""
     found = {}

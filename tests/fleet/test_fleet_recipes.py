@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from support import FLEET, TOP, ended, eventually, needs_root, send
+from support import FLEET, TOP, ended, eventually, needs_root, parent, send
 
 UNIT = TOP / "shell/systemd/procalive-fleet-job.service"
 CRON = TOP / "shell/cron/procalive-fleet.cron"
@@ -106,15 +106,7 @@ def _session(pid):
     """The processes that the daemon has started, and itself: cron gives each job a session of its own."""
     family, more = {pid}, True
     while more:
-        parents = {int(one): _parent(one) for one in os.listdir("/proc") if one.isdigit()}
-        found = {one for one, parent in parents.items() if parent in family} - family
+        everyone = [int(one) for one in os.listdir("/proc") if one.isdigit()]
+        found = {one for one in everyone if parent(one) in family} - family
         family, more = family | found, bool(found)
     return family
-
-
-def _parent(pid):
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0

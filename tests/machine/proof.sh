@@ -75,6 +75,7 @@ runtime_directory() {
 logout() {
     local uid tries=0
     uid=$(id -u someone)
+    # shellcheck disable=SC2016 # for that shell
     fact "a session has /run/user/UID" as_user 'test -d "$XDG_RUNTIME_DIR"'
     # logind takes it away some seconds after the last session has ended.
     while [ -d "/run/user/$uid" ] && [ $((tries += 1)) -lt 600 ]; do procalive wait -t 0.1 --pid $$; done

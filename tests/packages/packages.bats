@@ -83,6 +83,7 @@ inside() { in_root "$ROOT" "$@"; }
     need_root
     inside test -x /usr/bin/procalive || skip "not installed"
     # One root, one /run: all of it in one call.
+    # shellcheck disable=SC2016 # for that shell
     run -0 inside bash -c '
         procalive hold @free -- true
         procalive hold @held -- sleep 60 & job=$!
@@ -98,4 +99,18 @@ inside() { in_root "$ROOT" "$@"; }
     [[ $output != *free.fifo* ]]
     [[ $output != */usr/* ]]
     [[ $output != */var/lib/dpkg/info* ]]
+}
+
+@test "mypy sees the types of an installed procalive" {
+    [ -x "$TOP/tests/.venv/bin/mypy" ] || skip "no mypy"
+    "$TOP/tests/.venv/bin/pip" -q wheel --no-deps --no-build-isolation -w "$BATS_TEST_TMPDIR" "$CLONE"
+    python3 -m venv "$BATS_TEST_TMPDIR/venv"
+    "$BATS_TEST_TMPDIR/venv/bin/pip" -q install --no-deps "$BATS_TEST_TMPDIR"/*.whl
+    cd "$BATS_TEST_TMPDIR"
+    printf '%s\n' 'import procalive' 'with procalive.hold("/run/x.fifo") as held:' '    reveal_type(held)' \
+        'procalive.hold(3)' >user.py
+    run "$TOP/tests/.venv/bin/mypy" --strict --python-executable venv/bin/python user.py
+    [[ $output = *'Revealed type is "procalive.Hold"'* ]]
+    [[ $output = *'Argument 1 to "hold" has incompatible type "int"'* ]]
+    [[ $output = *'Found 1 error'* ]]
 }

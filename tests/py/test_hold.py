@@ -848,6 +848,15 @@ def test_max_age_raises_stale_as_soon_as_the_holder_misses_its_beat_during_the_w
         procalive.hold(fifo, timeout=None, max_age=100)
 
 
+def test_max_age_raises_stale_where_the_beat_is_missed_just_before_the_wait_begins(fifo, old_holder, monkeypatch):
+    old_holder(fifo)
+    real = procalive._take_ticket
+    missed = lambda *args: (os.utime(fifo, (time.time() - 5000,) * 2), real(*args))[1]  # noqa: E731
+    monkeypatch.setattr(procalive, "_take_ticket", missed)
+    with pytest.raises(procalive.Stale):
+        procalive.hold(fifo, timeout=20, max_age=100)
+
+
 @pytest.mark.parametrize(("beat", "young"), [(-5000, False), (5000, True), (-5000, True)])
 def test_max_age_raises_held_for_a_young_holder_and_for_a_beat_that_lies_ahead(fifo, holder, old_holder, beat, young):
     (holder if young else old_holder)(fifo)

@@ -297,6 +297,53 @@ def test_kill_raises_timed_out_where_even_kill_frees_nothing(fifo, keeper):
     procalive.wait(fifo, timeout=10)
 
 
+HEIR = """
+h = procalive.hold(F)
+if not os.fork():
+    signal.signal(signal.SIGTERM, lambda *_: (say('the heir got SIGTERM'), os._exit(0)))
+    say(os.getpid())
+    while True: time.sleep(60)
+signal.pause()"""
+
+
+def test_kill_with_grace_gives_the_signal_at_once_to_the_child_that_the_end_of_the_main_process_leaves(fifo, program):
+    process = program(HEIR, fifo)
+    assert procalive.kill(fifo, grace=60) == [process.pid, int(process.first)]
+    assert process.ended() == -signal.SIGTERM
+    assert process.heard() == "the heir got SIGTERM"
+
+
+def test_kill_without_grace_leaves_the_child_alone(fifo, program):
+    process = program(HEIR, fifo)
+    assert procalive.kill(fifo) == [process.pid]
+    assert process.ended() == -signal.SIGTERM
+    assert [one.pid for one in procalive.holders(fifo)] == [int(process.first)]
+
+
+def test_kill_with_grace_signals_no_holder_that_came_after_the_first_signal(fifo, program, background):
+    """Shared ones, so that the FIFO is never free in between."""
+    code = TELLS + "h = procalive.hold(F, shared=True); say('held')\nwhile order() == 'free': h.release(); say('free')"
+    first = program(code, fifo)
+    killer = background(procalive.kill, fifo, grace=1)
+    assert first.heard() == "SIGTERM"
+    later = program(code, fifo)
+    with pytest.raises(procalive.TimedOut, match=rf"still held by {later.pid} .* after SIGKILL"):
+        killer.result()
+    assert first.ended() == -signal.SIGKILL
+    assert never_signalled(later)
+
+
+def test_kill_with_grace_signals_no_plain_reader_that_came_after_the_first_signal(fifo, program, background):
+    first = program(TELLING, fifo)
+    killer = background(procalive.kill, fifo, grace=1)
+    assert first.heard() == "SIGTERM"
+    later = program(TELLS + "fd = reader(); say('reads')\nwhile order() == 'free': os.close(fd); say('free')", fifo)
+    with pytest.raises(procalive.TimedOut, match=rf"still read by {later.pid} "):
+        killer.result()
+    assert first.ended() == -signal.SIGKILL
+    assert never_signalled(later)
+
+
 def test_kill_with_grace_returns_at_the_hand_over_and_leaves_the_next_holder_alone(fifo, program, background):
     first = program(TELLS + "h = procalive.hold(F); say('held'); time.sleep(60)", fifo)
     following = background(program, TELLING, fifo)

@@ -5,11 +5,12 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from support import NOBODY, descriptors, eventually, is_asleep, needs_root, proc, state
+from support import NOBODY, SCRIPT, descriptors, eventually, is_asleep, needs_root, proc, state
 
 import procalive
 
@@ -411,6 +412,26 @@ def test_wait_with_status_tells_the_end_of_the_process_that_a_keeper_keeps(fifo,
     job.kill()
     job.wait()
     assert waiter.result() == {fifo: 128 + 9}
+
+
+SIX_HUNDRED = """
+paths = [f'{F}/{n}' for n in range(600)]
+for path in paths: os.mkfifo(path)
+held = [procalive.hold(path) for path in paths]
+say('held'); sys.exit(int(order()))"""
+
+
+@pytest.mark.usefixtures("kernel_tells")
+def test_the_command_waits_with_status_for_600_fifos_under_the_usual_limit_with_one_look(tmp_path, program):
+    process = program(SIX_HUNDRED, tmp_path)
+    paths = [str(tmp_path / str(number)) for number in range(600)]
+    limited = ["sh", "-c", 'ulimit -S -n 1024; exec "$@"', "sh", sys.executable, "-ISE", SCRIPT]
+    waiter = subprocess.Popen([*limited, "wait", "--status", *paths])
+    eventually(lambda: waiter.poll() is not None or (len(os.listdir(f"/proc/{waiter.pid}/fd")) > 1200))
+    eventually(lambda: waiter.poll() is not None or is_asleep(waiter.pid))
+    process.tell(7)
+    process.ended()
+    assert waiter.wait(timeout=20) == 7
 
 
 def test_wait_with_status_is_none_where_the_kernel_does_not_tell(fifo, holder, background, monkeypatch):

@@ -86,6 +86,7 @@ smoke() {
     done
     kill $holder
     bounded 1000 grep -q 5 /tmp/order
+    # shellcheck disable=SC2046 # words
     say "boot $boot: order of the waiters:$(printf ' %s' $(cat /tmp/order))"
     try 'hold -o' $procalive hold -o $G true
     try 'hold at once after hold -o' $procalive hold $G true

@@ -71,7 +71,7 @@ trap end EXIT
 run() {
     "${machine[@]}" </dev/null >>serial 2>&1 &
     emulator=$!
-    until grep -qaE "$1|Kernel panic" serial || ! kill -0 "$emulator" 2>/dev/null || [ "$SECONDS" -gt 240 ]; do
+    until grep -qaE "$1|Kernel panic" serial || ! kill -0 "$emulator" 2>/dev/null || [ "$SECONDS" -gt 900 ]; do
         sleep 0.05
     done
     end

@@ -11,10 +11,11 @@ setup_file() {
     export BATS_TEST_TIMEOUT=280 # cron's clock ticks once a minute
 }
 
-# crontab: the recipe as it stands, but every minute, on paths that exist here.
+# crontab: the recipe as it stands, but every minute, on paths that exist here; its
+# names lead into a /run of cron's own.
 # $1: a job that takes long.
 crontab() {
-    sed -E "s,^(\*/[0-9]+|0) (\*|[0-9]+) \* \* \* ,* * * * * ,; s,^PATH=,&$top/bin:,; s,/run/,$PWD/,g; s,/usr/local/sbin/,$PWD/bin/,g; s,-w 10m,-w 0.03m,; s,--max-age 6h,--max-age 1s," \
+    sed -E "s,^(\*/[0-9]+|0) (\*|[0-9]+) \* \* \* ,* * * * * ,; s,^PATH=,&$top/bin:,; s,/usr/local/sbin/,$PWD/bin/,g; s,-w 10m,-w 0.03m,; s,--max-age 6h,--max-age 1s," \
         "$top/shell/cron/procalive.cron"
     echo "* * * * * root echo >>$PWD/ticks"
 }

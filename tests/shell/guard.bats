@@ -237,3 +237,79 @@ fcntl.flock(w, fcntl.LOCK_EX); open("ready", "w").write("x"); time.sleep(300)'
     printf '#!/bin/sh\n[ -e once ] || { >once; rm F; mkfifo F; }\nPATH=%s exec flock "$@"\n' "$PATH" >tools/flock && chmod +x tools/flock
     every_shell "0 75 " 'rm -f once; p=$PATH; PATH=$PWD/tools; st procalive_guard F; PATH=$p; st procalive hold -q F -- true'
 }
+
+# --- waiting, and where /proc is another -----------------------------------------
+
+# waits PATTERN...: a process of that command line sleeps.
+waits() { pgrep -f "procalive._turn.*$1" >turns && grep -q '^State:.S' "/proc/$(tail -n 1 turns)/status"; }
+
+@test "a waiting guard is one process beside the shell, which ends with the shell and reads nothing" {
+    hold F
+    start sh_run dash 'procalive_guard F inf; stay'
+    soon waits "$PWD/F|-- F"
+    [ "$(procalive who --json F | wc -l)" = 1 ]
+    turn=$(tail -n 1 turns)
+    [ "$(pgrep -fc "_turn.*-- F$")" = 1 ] || pgrep -fa "_turn"
+    kill -KILL -- "-${started[-1]}"
+    soon bash -c "! kill -0 $turn"
+}
+
+@test "guards and hold -w are served in the order in which they came" {
+    hold F && holder=$!
+    for i in 1 2 3 4 5 6; do
+        if [ $((i % 2)) = 1 ]; then
+            start sh_run dash 'procalive_guard F 1m; echo "$1" >>order' "$i"
+        else
+            start procalive hold -w 1m F -- sh -c "echo $i >>order"
+        fi
+        soon in_queue F "$i"
+    done
+    cp /proc/locks locks
+    kill "$holder"
+    soon lines_in order 6
+    [ "$(tr "\n" " " <order)" = "1 2 3 4 5 6 " ] || { cat order locks && return 1; }
+}
+lines_in() { [ "$(wc -l <"$1")" = "$2" ]; }
+
+# in_queue FIFO N: the holder has its mark (a lock on byte 0), and N wait for it.
+in_queue() { [ "$(grep -c " POSIX .*:$(stat -c %i "$1") 0 0$" /proc/locks)" -gt "$2" ]; }
+
+@test "guard is 75 at once where its own ancestor holds, and says so" {
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        run -75 timeout 60 procalive hold F -- "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard F inf || exit' 3>&-
+        [[ $output == "procalive: F: held by your own ancestor "* ]] || { echo "$shell: $output" && return 1; }
+    done
+}
+
+@test "guard is 75 behind a holder of a FIFO of that name that was deleted" {
+    hold F && rm F
+    every_shell "75 1 " 'st procalive_guard F; st test -e F'
+}
+
+@test "guard needs no more of /proc than processes, with SECS too" {
+    need_root && need unshare
+    hold G
+    run -0 unshare -m sh -c 'mount -t proc -o subset=pid proc /proc && . "$PROCALIVE_SH"
+        procalive_guard F 1m && procalive check F && ! procalive hold -q F true && procalive_guard_other() { PROCALIVE_GUARD_FD=8; procalive_guard G 0.2; }
+        procalive_guard_other; [ $? = 75 ]' 3>&-
+    [ "$output" = "" ]
+}
+
+@test "guard cannot tell without a /proc, and is right under that of an outer PID namespace" {
+    need_root && need unshare
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        run -2 unshare -m sh -c 'umount -l /proc; exec "$@"' sh "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard F; exit $?' 3>&-
+        [[ $output == "procalive: procalive_guard needs /proc"* && ! -e F ]] || { echo "$shell: $output" && return 1; }
+        run -0 unshare -pf "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard G 1m && procalive check G && ! procalive hold -q G true; exit $?' 3>&-
+        [ "$output" = "" ] || { echo "$shell: $output" && return 1; }
+        run -1 procalive check G
+    done
+}
+
+@test "release takes the link away, but not in a subshell" {
+    every_shell "0 1 " 'procalive_guard F; (procalive_release) & wait; st test -h F.holder; procalive_release; st test -h F.holder'
+}

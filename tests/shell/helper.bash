@@ -6,10 +6,12 @@ top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 # As they are, and as strict as they can be made.
 shells=(dash bash "bash --posix" zsh "zsh --emulate sh" ksh93 mksh yash "yash -o posixlycorrect" "busybox sh")
 
-setup() {
+setup() { shared_setup; }
+
+shared_setup() {
     cd "$BATS_TEST_TMPDIR" || return
     PATH=$top/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-    export PROCALIVE_SH=$top/shell/procalive.sh XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+    export PROCALIVE_SH=$top/shell/procalive.sh
     unset PROCALIVE_FIFO PROCALIVE_FD PROCALIVE_GUARD_FD
     started=()
 }

@@ -13,6 +13,8 @@ from support import PYTHON, WINE, Windows
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(600))  # a hang, and not a slow machine
     if WINE and os.path.exists(PYTHON):
         return
     missing = "wine64" if not WINE else f"{PYTHON} (tests/run windows fetches it)"
@@ -35,6 +37,14 @@ def prefix():
     run("wineserver", "-p")
     run(WINE, "wineboot", "-i")
     run(WINE, "reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
+    # A drive of another host: wine reads at its start which those are.
+    os.mkdir(os.path.join(directory, "remote"))
+    os.symlink("../remote", os.path.join(directory, "dosdevices", "r:"))
+    run(WINE, "reg", "add", r"HKLM\Software\Wine\Drives", "/v", "r:", "/d", "network", "/f")
+    subprocess.run(["wineserver", "-k"], env=environment, timeout=60, check=False)
+    run("wineserver", "-w")
+    run("wineserver", "-p")
+    run(WINE, "wineboot")
     yield environment
     subprocess.run(["wineserver", "-k"], env=environment, timeout=60, check=False)
     for pid in of_prefix(directory):  # services that outlive their server

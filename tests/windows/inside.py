@@ -65,7 +65,7 @@ def outputs(processes):
     return [process.communicate()[0].strip() for process in processes]
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -29,7 +29,7 @@ def on_windows(path):
     return "Z:" + os.path.abspath(path).replace("/", "\\")
 
 
-def eventually(condition, seconds=20.0):
+def eventually(condition, seconds=60.0):
     """Poll until it is true, and return what it said; an error when it never is."""
     deadline = time.monotonic() + seconds
     while True:
@@ -73,7 +73,7 @@ class Running:
         assert self.process.poll() is None, f"said nothing; status {self.process.poll()}, {self.errors!r}"
         return None
 
-    def says(self, expected=None, seconds=20.0):
+    def says(self, expected=None, seconds=60.0):
         """The next line; it must be the one expected."""
         (line,) = eventually(self._line, seconds)
         assert expected is None or line == expected, (line, self.errors)
@@ -87,7 +87,7 @@ class Running:
         self._fill()  # also while it runs: a pipe that is full would stop it
         return self.process.poll() is not None
 
-    def result(self, seconds=30.0):
+    def result(self, seconds=120.0):
         """(status, the rest of standard output, standard error)."""
         try:
             self.process.stdin.close()
@@ -100,7 +100,7 @@ class Running:
         output = self._read[self.process.stdout].decode("utf-8", "replace").rstrip().replace("\r", "")
         return self.process.returncode, output, errors
 
-    def status(self, seconds=30.0):
+    def status(self, seconds=120.0):
         return self.result(seconds)[0]
 
 
@@ -121,7 +121,7 @@ class Windows:
         """procalive with these arguments."""
         return self.start_program(PYTHON, "-I", "-S", PROGRAM, *args, **options)
 
-    def __call__(self, *args, seconds=30.0, **options):
+    def __call__(self, *args, seconds=120.0, **options):
         """procalive with these arguments, to its end: (status, output, errors)."""
         running = self.start(*args, **options)
         return running.result(seconds)
@@ -131,7 +131,7 @@ class Windows:
         prologue = f"import sys; sys.path[:0] = [{on_windows(HERE)!r}]; from inside import *\n"
         return self.start_program(PYTHON, "-I", "-S", "-c", prologue + code, *map(str, args), **options)
 
-    def python(self, code, *args, seconds=60.0, **options):
+    def python(self, code, *args, seconds=240.0, **options):
         """Its output; an error where it fails."""
         status, output, errors = self.start_python(code, *args, **options).result(seconds)
         assert status == 0, errors

@@ -36,10 +36,9 @@ for first in KINDS:
 def test_of_8_processes_no_two_hold_at_once(windows):
     times = often(15, 50)
     code = f"say(outputs([python('enter({times})') for _ in range(8)])); say(p.check(F))"
-    assert windows.python(code, seconds=300).split("\n") == [str(["0"] * 8), "False"]
+    assert windows.python(code, seconds=500).split("\n") == [str(["0"] * 8), "False"]
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("held", [True, False])
 def test_no_check_among_many_is_wrong(windows, held):
     times = often(500, 2500)
@@ -48,10 +47,9 @@ claim = p.hold(F) if {held} else p.hold(F).release()
 say(outputs([python('ask({times}, 120)') for _ in range(4)]))
 """
     answer = f"{times} 0 0" if held else f"0 {times} 0"
-    assert windows.python(code, seconds=300) == str([answer] * 4)
+    assert windows.python(code, seconds=500) == str([answer] * 4)
 
 
-@pytest.mark.timeout(400)
 def test_no_contender_is_refused_because_others_check(windows):
     times = often(100, 400)
     code = f"""
@@ -66,15 +64,14 @@ open('stop', 'w').close()
 answers = [line.split() for output in outputs(checks) for line in output.split('\\n')]
 say(refused, sum(int(unknown) for _, _, unknown in answers), sum(int(free) for _, free, _ in answers) > 0)
 """
-    assert windows.python(code, seconds=300) == "0 0 True"
+    assert windows.python(code, seconds=500) == "0 0 True"
 
 
-@pytest.mark.timeout(200)
 def test_4_waiting_contenders_are_all_served(windows):
     windows.held(code=UNTIL_GO)
     waiting = [windows.start("hold", "-v", "-w", "60", "a.lock", "--", *windows.job("print(1)")) for _ in range(4)]
     windows.go()  # whether they sleep by now or come later
-    assert [one.result(60)[:2] for one in waiting] == [(0, "1")] * 4
+    assert [one.result()[:2] for one in waiting] == [(0, "1")] * 4
 
 
 def test_65_share_and_keep_an_exclusive_holder_out_until_the_last_one_ends(windows):
