@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     Path = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
     Paths = Iterable[Path]
     Target = Union[Path, int]
-else:  # strings, which typing.get_type_hints() evaluates for who asks it
+else:  # strings, which typing.get_type_hints() evaluates where it is asked
     Any, _Inode = object, "tuple[int, int]"
     Path = "str | bytes | __import__('os').PathLike[str] | __import__('os').PathLike[bytes]"
     Paths = f"__import__('collections.abc').abc.Iterable[{Path}]"
@@ -173,7 +173,7 @@ class Held(ProcaliveError):
     """Another process holds the FIFO.
 
     `holders` lists those that this user may see: possibly none.  They are looked
-    up when they, or the text, are first asked for: a refusal shall not cost more
+    up when they, or the text, are first asked for: a refusal must not cost more
     than the lock.
     """
 
@@ -1658,7 +1658,7 @@ def mains(found: list[Holder]) -> list[Holder]:
 
 
 def _is_locked(path: Path, shared: bool = False) -> bool:
-    """Whether the lock is taken, by whomsoever; only for a FIFO that is read anyway."""
+    """Whether the lock is taken, by any process; only for a FIFO that is read anyway."""
     fd = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
     try:
         return not _flock(fd, shared, path)
@@ -2118,7 +2118,7 @@ class _Generation:
         return sent
 
     def _refuse_untrusted_keeper(self, spared: Iterable[int]) -> None:
-        """Nobody for want of belief in a keeper, or of a second look, is no proof of nobody."""
+        """That a keeper is not believed, or has gone since, is no proof that nobody holds."""
         for holder in self.seen:
             if holder._is_keeper and holder.keeps not in (posix.getpid(), *spared) and _probe(self.path) is not None:
                 whose = f"by keeper {holder.pid} for a process that cannot be told, or is not {holder.user}'s"
@@ -3499,7 +3499,7 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
 
 
 def _first_overdue(path: str, max_age: float, parent: int) -> Stale | None:
-    """Sleep until a holder misses its beat, be it one that has slipped in before our parent; None where that holds.
+    """Sleep until a holder misses its beat, also one that slipped in before our parent; None where that holds.
 
     What our parent takes is overdue until it beats, and then it ends us.
     """
@@ -3649,7 +3649,7 @@ def _hold_descriptor(options: _Options, fd: int, operands: list[str]) -> int:
     caller = str(posix.getppid())
     in_sight = _proc_is_ours() and posix.access(f"/proc/{caller}/fd", posix.X_OK)
     if in_sight and _inode_behind(caller, str(fd)) != _inode(found):
-        if _is_locked(path, options.shared):  # by another, be the caller who it may: bash becomes its last command
+        if _is_locked(path, options.shared):  # by another, whoever called us: bash becomes its last command
             return _report_held(_locked_by(path), options)
         raise Refused(path, f"descriptor {fd} is open on it here, but not in the calling shell, which is to hold")
     conflict = _flock_within(fd, path, options)

@@ -2555,8 +2555,8 @@ def _pid(text: str) -> int:
 
 # The options of each verb: flags, attribute of _Options, value, converter, help.  An
 # option without a value sets its attribute to True, or to what stands for the converter.
-_QUIET = (("-q", "--quiet"), "quiet", None, None, "no message when it is held")
-_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say more")
+_QUIET = (("-q", "--quiet"), "quiet", None, None, "print no message when it is held")
+_VERBOSE = (("-v", "--verbose"), "verbose", None, None, "say what is done")
 _HELP = (("-h", "--help"), "help", None, None, "show this help")
 _SPECS: dict[str, tuple[Any, ...]] = {
     "hold": (
@@ -2578,15 +2578,15 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "replace",
             "SECS",
             _secs,
-            "replace the holder: terminate it, after SECS what it left; with --max-age only one that missed its beat",
+            "replace the holder: end it, after SECS also what it left; with --max-age only if its heartbeat is missing",
         ),
-        (("--max-age",), "max_age", "SECS", _secs, "3 where the holder has not beaten for SECS"),
-        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (that is so without -w)"),
-        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (that is so without -s)"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if the holder has had no heartbeat for SECS"),
+        (("-n", "--nonblock", "--nb"), "no_wait", None, None, "do not wait (the default without -w)"),
+        (("-x", "-e", "--exclusive"), "lock", None, "exclusive", "hold alone (the default)"),
         (("-s", "--shared"), "lock", None, "shared", "share with other -s holders, exclude the rest"),
         (("-o", "--close"), "private", None, None, "COMMAND alone counts: it does not inherit the handle"),
         (("-F", "--no-fork"), "no_fork", None, None, "no effect: the wrapper stays, and its end is COMMAND's end"),
-        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "status when another process holds (75)"),
+        (("-E", "--conflict-exit-code"), "conflict", "CODE", _status, "exit status when another process holds (75)"),
         (("--any",), "any", None, None, "hold the first of several files that is free: at most N jobs at once"),
         _QUIET,
         _VERBOSE,
@@ -2594,7 +2594,7 @@ _SPECS: dict[str, tuple[Any, ...]] = {
     "check": (
         "0 if a process holds FILE, 1 if none does, 2 if that cannot be told",
         ("[-v] [--max-age SECS] [--mine] FILE...",),
-        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a beat for SECS"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 if alive, but without a heartbeat for SECS"),
         (("--mine",), "mine", None, None, "0 only if the calling process itself holds"),
         _VERBOSE,
     ),
@@ -2605,11 +2605,11 @@ _SPECS: dict[str, tuple[Any, ...]] = {
             "[-t SECS] [--any] --up [-v] FILE...",
             "[-t SECS] [--any] [--status] [-v] --pid PID...",
         ),
-        (("-t", "--timeout"), "timeout", "SECS", _secs, "124 if it takes longer"),
-        (("--any",), "any", None, None, "for the first of them; print its name"),
+        (("-t", "--timeout"), "timeout", "SECS", _secs, "end with 124 if it takes longer"),
+        (("--any",), "any", None, None, "wait for the first of them; print its name"),
         (("--up",), "up", None, None, "wait for a holder instead"),
-        (("--status",), "status", None, None, "end with the status that the holder ended with; 125 if not known"),
-        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has not beaten for SECS"),
+        (("--status",), "status", None, None, "end with the exit status of the holder; 125 if it is not known"),
+        (("--max-age",), "max_age", "SECS", _secs, "3 as soon as a holder has had no heartbeat for SECS"),
         (("--pid",), "pid", None, None, "wait for processes, by number"),
         _VERBOSE,
     ),
@@ -2646,10 +2646,10 @@ _REFUSED: dict[tuple[str, str], str] = {
     ("kill", "--all"): "-k SECS ends all that hold",
 }
 _STATUSES = {
-    "hold": "COMMAND's own, or 75 held by another, 3 held without a beat (--max-age), 125 procalive failed, "
+    "hold": "COMMAND's own, or 75 held by another, 3 held without a heartbeat (--max-age), 125 procalive failed, "
     "126 COMMAND cannot be run, 127 not found",
-    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a beat",
-    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no beat, 124 time ran out; --status: the holder's own, or 125",
+    "check": "0 alive, 1 not alive, 2 cannot tell, 3 alive but without a heartbeat",
+    "wait": "0 gone (--up: alive), 2 cannot tell, 3 no heartbeat, 124 time ran out; --status: the holder's, or 125",
     "who": "0 somebody, 1 nobody, 2 cannot tell",
     "kill": "0 sent (-k: and gone), 1 nobody to signal, 2 cannot tell or not permitted, 124 still there",
     "path": "0, or 2: no name, or no place for names",
@@ -2662,7 +2662,7 @@ _EXAMPLES = {
     ),
     "check": (
         "procalive check @backup && echo running",
-        "procalive check --max-age 2h @backup            3 if it runs, but has not beaten for two hours",
+        "procalive check --max-age 2h @backup            3 if it runs, but had no heartbeat for two hours",
     ),
     "wait": (
         "procalive wait -t 10m @backup                   sleep until it has ended, ten minutes at most",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# Lines that people have in their crontabs and scripts, as they are for flock(1)
+# Lines as people write them in crontabs and scripts: as they are for flock(1)
 # and with the first two words changed: the same outcome, the same status.
 
 load helper
@@ -21,7 +21,6 @@ outcome() {
     echo "status $?"
 }
 
-# Found in crontabs, init scripts and answers to questions on the web.
 lines() {
     cat <<'EOF'
 -n LOCK -c "echo ran"

@@ -23,12 +23,17 @@ class Proxy:
         self.fault = lambda number, path: ""  # noqa: ARG005
         self.old = False  # pretend to be an old etcd
         self.asked = []  # paths, in their order
+        self._clients = []
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", port), backlog=64)
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
+        """Answer nobody any more, and break off what goes on."""
+        for client in self._clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):  # closed already
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
@@ -42,6 +47,7 @@ class Proxy:
             threading.Thread(target=self._attend, args=(client,), daemon=True).start()
 
     def _attend(self, client):
+        self._clients.append(client)
         with client, contextlib.suppress(OSError):
             question = _read_question(client)
             path = question.split(b" ", 2)[1].decode() if question.count(b" ") > 1 else ""

@@ -44,7 +44,7 @@ def test_no_check_among_many_is_wrong(windows, held):
     times = often(500, 2500)
     code = f"""
 claim = p.hold(F) if {held} else p.hold(F).release()
-say(outputs([python('ask({times}, 120)') for _ in range(4)]))
+say(outputs([python('ask({times}, 450)') for _ in range(4)]))
 """
     answer = f"{times} 0 0" if held else f"0 {times} 0"
     assert windows.python(code, seconds=500) == str([answer] * 4)
