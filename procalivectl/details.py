@@ -32,8 +32,7 @@ def lines(fifo: survey.Fifo, runs: Sequence[Run]) -> list[str]:
         found.append(f"its last holder began or beat {words.duration(idle)} ago")
     if fifo.beaten is False:
         found.append("no beat since its start")
-    if runs:
-        found.append("ended: " + "; ".join(str(run) for run in reversed(runs)))
+    found += [f"ended: {run}" for run in reversed(runs)]
     return found
 
 

@@ -92,7 +92,8 @@ def _state(fifo: survey.Fifo) -> Iterator[Finding]:
     now = time.time()
     if fifo.alive is None:
         owner = words.show(procalive.user_name(os.stat(fifo.path).st_uid))
-        advice = f"run it as {owner} or root; chmod o+w lets others check and wait, not hold"
+        as_whom = "root" if owner == "root" else f"{owner} or root"
+        advice = f"run it as {as_whom}; chmod o+w lets others check and wait, not hold"
         yield Finding(UNSURE, "not-permitted", fifo.remark, advice)
     elif not fifo.alive and not fifo.lockers:
         idle = fifo.idle(now)

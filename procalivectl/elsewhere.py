@@ -35,6 +35,13 @@ class Link(NamedTuple):
     def names(self, holder: procalive.Holder) -> bool:
         return self.target == f"/proc/{holder.pid}/fd/{holder.fd}"
 
+    def first_thread_has_ended(self) -> bool:
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[0] == b"Z"
+        except (OSError, LookupError):
+            return False
+
     def leads_elsewhere(self, inode: tuple[int, int] | None) -> bool:
         """To a FIFO that had this link's name; not to one of a process that just has the same number."""
         if not _TARGET.fullmatch(self.target):

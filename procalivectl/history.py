@@ -72,7 +72,14 @@ class History:
             if (path, pid) not in self._going:
                 self._going[path, pid] = run = Run(pid, since)
                 if len(self._going) <= _MOST:
-                    threading.Thread(target=_follow, args=(run,), daemon=True).start()
+                    _start(run)
+
+
+def _start(run: Run) -> None:
+    try:
+        threading.Thread(target=_follow, args=(run,), daemon=True).start()
+    except RuntimeError:
+        pass  # no more threads are to be had: how it ends is not known
 
 
 def _follow(run: Run) -> None:

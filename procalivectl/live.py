@@ -103,6 +103,7 @@ class Top(App[int]):
         self._history = History()
         self._fifos: list[survey.Fifo] = []  # as of the last look
         self._shown: list[survey.Fifo] = []  # the same, or those from before the pause
+        self._hidden = ""  # what is said of those that this user may not look at
         self._paused: float | None = None  # since then
         self._sort, self._reversed, self._filter, self._typing = "FIFO", False, "", False
         self._rows: dict[str, survey.Fifo] = {}  # those that match the filter, sorted
@@ -151,13 +152,19 @@ class Top(App[int]):
                 self._timeline.record(self._fifos, time.time())
                 self._history.record(self._fifos, time.time())
                 if self._paused is None:
-                    self._shown = self._fifos
-                    self._show()
+                    self._take()
                 spent += time.thread_time() - before
                 await asyncio.sleep(max(_FASTEST, min(_LONGEST, spent / _SHARE)))
                 await changes.wait(_SLOWEST)
         finally:
             changes.close()
+
+    def _take(self) -> None:
+        """Show what the last look found; what this user may not look at is but counted."""
+        hidden = survey.hidden(self._fifos)
+        self._shown = [fifo for fifo in self._fifos if fifo not in hidden] if hidden else self._fifos
+        self._hidden = survey.tell_hidden(hidden)
+        self._show()
 
     def _look(self) -> float:
         """In a thread of its own; what it cost, in seconds of CPU."""
@@ -212,7 +219,8 @@ class Top(App[int]):
         self._write(self._head, left + " " * max(0, room) + right)
 
     def _summary(self, short: bool) -> str:
-        text = survey.summary(self._shown, short) or "no FIFO yet"
+        text = survey.summary(self._shown, short) or ("" if self._hidden else "no FIFO yet")
+        text = "; ".join(filter(None, (text, self._hidden)))
         if self._filter:
             text = f"{len(self._rows)} match {words.show(self._filter)}, of {text}"
         return text if self._paused is None else f"PAUSED  {text}"
@@ -270,8 +278,7 @@ class Top(App[int]):
     def action_pause(self) -> None:
         """What is shown stays as it is, its ages too; the timeline goes on."""
         self._paused = time.time() if self._paused is None else None
-        self._shown = self._fifos
-        self._show()
+        self._take()
 
     def action_filter(self) -> None:
         """A new one, as in less(1)."""

@@ -341,9 +341,8 @@ def _learn_whether_alive(fifo: Fifo) -> None:
     elif fifo.ours or fifo.named:
         try:
             fifo.alive = procalive.check(fifo.path)
-            if fifo.alive and fifo.mine:  # whose first thread has ended, or who came just now
-                fifo.holders = _by_start(procalive.holders(fifo.path))
-                fifo.alive = bool(fifo.holders)
+            if fifo.alive and fifo.mine:
+                fifo.holders = _by_start(_look_again(fifo))
         except procalive.Unseen:
             pass
         except (procalive.ProcaliveError, OSError) as error:
@@ -354,6 +353,14 @@ def _learn_whether_alive(fifo: Fifo) -> None:
         fifo.alive = False
     else:
         fifo.remark = "no reader that you may see; not opened, for it is not procalive's"
+
+
+def _look_again(fifo: Fifo) -> list[procalive.Holder]:
+    """For who came just now; and for who has only threads left, which are looked through at a price."""
+    if fifo.link and fifo.link.first_thread_has_ended():
+        return procalive.holders(fifo.path)
+    ends = procalive.look(fifo.path)[fifo.path]
+    return ends.holders if isinstance(ends, procalive.Ends) else []
 
 
 def _problems(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
@@ -379,5 +386,12 @@ def _late(fifo: Fifo, max_age: float | None) -> Iterator[tuple[str, str]]:
     age = time.time() - (fifo.beat or 0.0)
     if age < -_TICK:
         yield FUTURE, f"its last beat is {words.duration(-age)} ahead of the clock"
-    elif max_age is not None and age > max_age and procalive.beat_problem(fifo.path, max_age):
+    elif max_age is not None and age > max_age and _has_missed(fifo.path, max_age):
         yield NO_BEAT, ""
+
+
+def _has_missed(path: str, max_age: float) -> bool:
+    try:
+        return procalive.beat_problem(path, max_age) is not None
+    except (procalive.ProcaliveError, OSError):
+        return False  # not for this user to ask, or gone since

@@ -107,6 +107,16 @@ def test_a_job_that_has_not_beaten_since_its_start_is_shown_as_such(place, hold)
     assert " none " not in invoke("ls", str(place))[1]
 
 
+def test_a_fifo_of_which_a_user_may_not_ask_is_held_whatever_its_beat(place, hold, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    hold(place / "job")
+    os.utime(place / "job", (1, 1))
+    monkeypatch.setattr(procalive, "beat_problem", refuse)
+    assert state(place / "job", "--max-age", "0") == "held"
+
+
 def test_whoever_cannot_see_the_holder_sees_that_it_has_no_beat(place, hold):
     os.chmod(place, 0o755)
     hold(place / "job", options=("-m", "0666"))

@@ -194,6 +194,14 @@ async def test_capital_s_sorts_by_the_column_before(place, hold):
         assert "STATE▲" in lines(pilot)[0]
 
 
+async def test_what_cannot_be_seen_is_counted_in_the_head(place, monkeypatch):
+    found = [survey.Fifo("/run/job", state=survey.HELD), survey.Fifo("/run/other", remark="Permission denied")]
+    monkeypatch.setattr(survey.Survey, "look", lambda _: found)
+    async with top(place) as pilot:
+        assert counts(pilot) == "1 FIFO: 1 held; 1 more that you may not see; try sudo"
+        assert shown(pilot) == ["job"]
+
+
 async def test_p_stops_the_screen_until_p(place, hold):
     job = hold(place / "job")
     async with top(place) as pilot:
