@@ -298,7 +298,7 @@ def test_wait_for_a_pid_says_what_it_takes_where_there_are_no_pidfds(monkeypatch
         monkeypatch.setattr(procalive.posix, "pidfd_open", fail)
     else:
         monkeypatch.delattr(procalive.posix, "pidfd_open")
-    with pytest.raises(OSError, match=r"it takes Linux 5\.3") as caught:
+    with pytest.raises(OSError, match=r"it needs Linux 5\.3") as caught:
         procalive.wait(os.getpid())
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSYS, str(os.getpid()))
 
