@@ -2818,9 +2818,8 @@ def wait(
     statuses (128 + signal if killed), None if not asked for or not known
     (before Linux 6.15, or a holder that could not be seen).
 
-    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError (before Linux 5.6
-    too), ValueError.  Works in any thread, leaves signals alone and wakes for
-    nothing but the event.
+    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError, ValueError.  Works in
+    any thread, leaves signals alone and wakes for nothing but the event.
     """
     deadline = _deadline(timeout)
     _refuse_nan(max_age)
