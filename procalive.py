@@ -2710,6 +2710,14 @@ def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False,
         raise
 
 
+def _same_file_key(path: Path) -> object:
+    """Equal for two names of one file, be it there or still to be made."""
+    try:
+        return _inode(posix.stat(path))
+    except FileNotFoundError:
+        return _inode(posix.stat(_directory_of(path))), _fsencode(path).rpartition(b"/")[2]
+
+
 class _Choice:
     """Several FIFOs of which one is to be held: `hold --any`."""
 
@@ -2752,8 +2760,9 @@ class _Choice:
         """One FIFO named twice would count as two."""
         seen: dict[object, Path] = {}
         for path in self.paths:
-            found = _outcome(posix.stat, path)
-            key: object = path if isinstance(found, Exception) else _inode(found)
+            key = _outcome(_same_file_key, path)
+            if isinstance(key, Exception):
+                continue  # told where it is tried
             if key in seen:
                 raise ValueError(f"{escape(path)} and {escape(seen[key])} are one FIFO")
             seen[key] = path

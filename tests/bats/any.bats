@@ -114,3 +114,9 @@ in_line() { grep -q -- '-> OFDLCK .*' /proc/locks && grep -q setlk "/proc/$1/wch
     until_true lines_in_order 8
     [ ! -e wrong ]
 }
+
+@test "two names of one FIFO that is still to be made are one FIFO too: 125, and nothing is made" {
+    go hold --any new.fifo ./new.fifo -- true
+    ends 125 '*are one FIFO*'
+    [ ! -e new.fifo ]
+}
