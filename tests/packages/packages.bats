@@ -23,6 +23,13 @@ need_root() {
 
 inside() { in_root "$ROOT" "$@"; }
 
+need_installed() {
+    need_root
+    inside test -x /usr/bin/procalive && return
+    cp "$CLONE"/dist/procalive_*.deb "$CLONE"/dist/procalive-fleet_*.deb "$ROOT/tmp/"
+    inside sh -ec 'dpkg -i /tmp/procalive*.deb >/dev/null 2>&1'
+}
+
 @test "the version of the package is that of the program, and so is the spec's" {
     version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$TOP/procalive.py")
     [ "$(dpkg-parsechangelog -l "$TOP/packaging/debian/changelog" -S Version)" = "$version" ]
@@ -58,9 +65,7 @@ inside() { in_root "$ROOT" "$@"; }
 }
 
 @test "installed in a clean Debian, the command, the module, the manual and the byte code are there" {
-    need_root
-    cp "$CLONE"/dist/procalive_*.deb "$CLONE"/dist/procalive-fleet_*.deb "$ROOT/tmp/"
-    inside sh -ec 'dpkg -i /tmp/procalive*.deb >/dev/null 2>&1'
+    need_installed
     run -0 inside procalive hold @demo -- procalive check --mine @demo
     run -0 inside python3 -c 'import procalive; print(procalive.check("/nowhere"))'
     [ "$output" = False ]
@@ -69,8 +74,7 @@ inside() { in_root "$ROOT" "$@"; }
 }
 
 @test "the suite passes against the installed program" {
-    need_root
-    inside test -x /usr/bin/procalive || skip "not installed"
+    need_installed
     mkdir -p "$ROOT/srv/source"
     git -C "$CLONE" archive HEAD tests packaging | tar -x -C "$ROOT/srv/source"
     run inside sh -c 'cd /srv/source && mkdir -p debian && AUTOPKGTEST_TMP=/tmp packaging/debian/tests/suite'
@@ -80,8 +84,7 @@ inside() { in_root "$ROOT" "$@"; }
 }
 
 @test "removed and purged, nothing is left but a FIFO that is held, which is named" {
-    need_root
-    inside test -x /usr/bin/procalive || skip "not installed"
+    need_installed
     # One root, one /run: all of it in one call.
     # shellcheck disable=SC2016 # for that shell
     run -0 inside bash -c '
