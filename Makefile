@@ -68,6 +68,10 @@ source:
 
 dist: source
 	cd $(source) && $(PYTHON) -m build -o $(CURDIR)/dist
+	# setuptools dates the source archive by the clock.
+	rm -rf build/sdist && mkdir build/sdist && tar -xzf dist/procalive-$(version).tar.gz -C build/sdist
+	tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner -cf - -C build/sdist \
+	    procalive-$(version) | gzip -n >dist/procalive-$(version).tar.gz
 
 deb: source
 	cp -R $(source)/packaging/debian $(source)/debian
