@@ -42,6 +42,16 @@ need_installed() {
     (cd "$CLONE/dist" && sha256sum -c --quiet "$BATS_TEST_TMPDIR/first")
 }
 
+@test "make dist gives the same source archive and wheel twice" {
+    python=$TOP/tests/.venv/bin/python
+    "$python" -c 'import build' 2>/dev/null || skip "no build"
+    make -C "$CLONE" dist PYTHON="$python" >/dev/null 2>&1
+    (cd "$CLONE/dist" && sha256sum -- *.whl *.tar.gz) >"$BATS_TEST_TMPDIR/first"
+    make -C "$CLONE" dist PYTHON="$python" >/dev/null 2>&1
+    (cd "$CLONE/dist" && sha256sum -c --quiet "$BATS_TEST_TMPDIR/first")
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/first")" = 2 ]
+}
+
 @test "lintian has no warning" {
     command -v lintian >/dev/null || skip "no lintian"
     run -0 lintian --fail-on warning "$CLONE"/dist/*.deb
