@@ -852,7 +852,10 @@ class _Beats:
         age = time.time() - beat
         if fd in self._seen:
             last_beat, last_age, when = self._seen[fd]
-            age = last_age + now - when if beat == last_beat else min(max(age, 0.0), now - when)
+            if beat == last_beat:
+                age = last_age + now - when
+            elif not 0 <= age <= now - when:
+                age = 0.0  # the clock has stepped: a new beat, and no proof that it is old
         self._seen[fd] = beat, age, now
         return age
 
