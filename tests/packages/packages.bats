@@ -17,7 +17,7 @@ setup_file() {
 # Made by the first test that needs it.
 need_root() {
     [ "$(id -u)" = 0 ] || skip "needs root"
-    [ -d "$ROOT/usr" ] || make_root "${PACKAGES_SUITE:-trixie}" "$ROOT" python3 bats procps util-linux strace busybox-static ||
+    [ -d "$ROOT/usr" ] || make_root "${PACKAGES_SUITE:-trixie}" "$ROOT" python3 bats mount procps util-linux strace busybox-static ||
         skip "no mmdebstrap, or no Debian to be had"
 }
 
