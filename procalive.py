@@ -1140,7 +1140,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
     """
     asked = False
     while True:
-        blocker: Path = path
+        deleted: Holder | None = None
         try:
             fd = _try_hold(path, shared, mode, ends)
             if fd is not None:
@@ -1150,7 +1150,7 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
         except _DeletedHeld as held:
             if time.monotonic() >= deadline:
                 raise
-            blocker = _through_proc(held.holders[0])
+            deleted = held.holders[0]
         if time.monotonic() >= deadline:
             return None
         conflict = None if asked else _own_conflict(path)
@@ -1158,7 +1158,9 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
             raise conflict
         asked = True
         try:
-            if not _wait_as_waiter(blocker, deadline, rules):
+            if deleted:
+                _with_deleted(deleted, lambda name: _wait_as_waiter(name, deadline, rules))
+            elif not _wait_as_waiter(path, deadline, rules):
                 return None
         except PermissionError:
             raise Refused(path, _WAIT_NEEDS_WRITE) from None
@@ -1167,9 +1169,21 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
 _WAIT_NEEDS_WRITE = "held, and to wait for its end takes permission to write to the FIFO"
 
 
-def _through_proc(holder: Holder) -> str:
-    """The FIFO that a process has open, by a name that works where it has none of its own."""
-    return f"/proc/{holder._where}/fd/{holder.fd}"
+def _with_deleted(holder: Holder, use: Callable[[str], Any]) -> Any:
+    """Call `use` with a name of the FIFO that a process has open and that has no name of its own.
+
+    None where it has let go.  The number may be another file's by now: so it is opened
+    without effect (O_PATH) and looked at first, and then called by that descriptor.
+    """
+    try:
+        pin = posix.open(f"/proc/{holder._where}/fd/{holder.fd}", posix.O_PATH | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        same = _outcome(posix.fstat, pin)
+        return use(f"/proc/self/fd/{pin}") if not isinstance(same, Exception) and _inode(same) == holder.inode else None
+    finally:
+        posix.close(pin)
 
 
 def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
@@ -1864,7 +1878,7 @@ def _look_up(paths: Sequence[Path]) -> dict[Path, list[Holder] | Exception]:
     return results
 
 
-def _outcome(look: Callable[[Path], Any], path: Path) -> Any:
+def _outcome(look: Callable[[Any], Any], path: Any) -> Any:
     """What a look at the FIFO returns or raises."""
     try:
         return look(path)
@@ -2471,7 +2485,8 @@ class _Waiter:
                 return 0
             fd = _try_hold(self.path, self.shared, self.mode)
         except _DeletedHeld as held:
-            self._interruptions.sleep(_wait_gone, _through_proc(held.holders[0]), _INF)
+            sleep = self._interruptions.sleep
+            _with_deleted(held.holders[0], lambda name: sleep(_wait_gone, name, _INF))
             return None
         return None if fd is None else _settle(fd, self.shared)
 
@@ -2755,9 +2770,12 @@ class _Choice:
         """Who holds this one of them."""
         return self.deleted.get(path) or Held(path)
 
-    def _awaited(self, path: Path) -> Path:
-        """By what name its end can be waited for."""
-        return _through_proc(self.deleted[path].holders[0]) if path in self.deleted else path
+    def _watch(self, watch: Watch, path: Path) -> int | None:
+        """Watch this one of them, by whatever name it has."""
+        if path in self.deleted:
+            fd: int | None = _with_deleted(self.deleted[path].holders[0], watch.add)
+            return fd
+        return watch.add(path)
 
     def _refuse_twins(self) -> None:
         """One FIFO named twice would count as two."""
@@ -2771,18 +2789,14 @@ class _Choice:
             seen[key] = path
 
     def wait(self, deadline: float, due: Callable[[Watch], float] | None = None) -> tuple[Path, int] | None:
-        """Sleep until one of them is free and take it; None at the deadline."""
+        """Sleep until one of them is free and take it; None where another was faster, and at the deadline."""
         with Watch() as watch:
             for path in self.paths:
-                if path not in self.errors and watch.add(self._awaited(path)) is None:
+                if path not in self.errors and self._watch(watch, path) is None:
                     return self.try_all()
             while time.monotonic() < deadline:
-                for gone in watch.next(deadline if due is None else min(deadline, due(watch))):
-                    taken = self.try_all()
-                    if taken is not None:
-                        return taken
-                    if watch.add(gone) is None:
-                        return self.try_all()
+                if watch.next(deadline if due is None else min(deadline, due(watch))):
+                    return self.try_all()
         return None
 
 

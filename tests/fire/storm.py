@@ -123,7 +123,7 @@ class Storm:
         self.kills["waiter" if SLOTS[slot].startswith("wait") else "contender"] += 1
 
     def kill_the_holder(self) -> None:
-        for holder in procalive._find_holders({procalive._inode_of(self.fifo): self.fifo}):
+        for holder in procalive.look(self.fifo)[self.fifo].holders:
             if holder.pid in self.slot_of:
                 os.kill(holder.pid, signal.SIGKILL)
                 self.kills["holder"] += 1
