@@ -302,7 +302,7 @@ in_queue() { [ "$(grep -c " POSIX .*:$(stat -c %i "$1") 0 0$" /proc/locks)" -gt 
     for shell in "${shells[@]}"; do
         here "$shell" || continue
         invoke "$shell"
-        run -2 unshare -m sh -c 'umount -l /proc; exec "$@"' sh "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard F; exit $?' 3>&-
+        run -2 unshare -m sh -c 'while umount -l /proc 2>/dev/null; do :; done; exec "$@"' sh "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard F; exit $?' 3>&-
         [[ $output == "procalive: procalive_guard needs /proc"* && ! -e F ]] || { echo "$shell: $output" && return 1; }
         run -0 unshare -pf "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard G 1m && procalive check G && ! procalive hold -q G true; exit $?' 3>&-
         [ "$output" = "" ] || { echo "$shell: $output" && return 1; }
