@@ -3449,14 +3449,19 @@ def _judge_conflict(conflict: Held, options: _Options) -> int | None:
     path: Path = conflict.path
     problem = None if options.max_age is None else beat_problem(path, options.max_age)
     if isinstance(problem, Stale) and options.replace is None:
-        _say(f"{escape(path)}: {conflict.text}, but no beat for {duration(problem.age)}")
-        return _STALE
+        return _report_overdue(conflict, problem)
     if isinstance(problem, FutureBeat):
         _say(problem)
         return options.conflict
     if options.replace is None or (options.max_age is not None and problem is None):
         return _report_held(conflict, options)
     return None
+
+
+def _report_overdue(conflict: Held, overdue: Stale) -> int:
+    """Say who holds and hangs, also where -q wants no message."""
+    _say(f"{escape(conflict.path)}: {conflict.text}, but no beat for {duration(overdue.age)}")
+    return _STALE
 
 
 def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter | None] | int:
@@ -3563,8 +3568,7 @@ def _report_all_held(choice: _Choice, options: _Options) -> int:
     for path in held if options.max_age is not None else ():
         problem = beat_problem(path, options.max_age or 0.0)
         if isinstance(problem, Stale):
-            _say(f"{escape(path)}: {Held(path).text}, but no beat for {duration(problem.age)}")
-            return _STALE
+            return _report_overdue(Held(path), problem)
     for path in held:
         _report_held(choice.conflict(path), options)
     return options.conflict
