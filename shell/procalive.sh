@@ -23,21 +23,21 @@ unset procalive_directory
 procalive_in_zsh() { command -v zmodload >/dev/null 2>&1; }
 
 procalive_check() {
-    # Builtins alone, for no fork; one test, for the time it takes.  The link
-    # leads through /proc to the FIFO just as long as the holder that left it
-    # keeps it open.  It may only say yes; on any other answer, and for a second
-    # operand (the slash makes the first no FIFO), the FIFO itself is asked.
+    # Builtins alone, for no fork.  The link leads through /proc to the FIFO just as
+    # long as the holder that left it keeps it open, and is slow to follow: one test
+    # does.  It may only say yes; on any other answer, and for a second operand (the
+    # slash makes the first no FIFO), the FIFO itself is asked.
     # shellcheck disable=SC2166 # -a: with .holder no name can be taken for an operator
     case ${1-@} in
     @*) procalive_ask "$@" ;;
-    *) [ "$1.holder${2+/}" -ef "$1" -a -h "$1.holder" -a -p "$1.holder" -a -w "$1.holder" ] || procalive_ask "$@" ;;
+    *) [ -p "$1${2+/}" ] && [ -w "$1" ] && [ "$1.holder" -ef "$1" -a -h "$1.holder" ] || procalive_ask "$@" ;;
     esac
 }
 # The same where [[ is fast: it expands only what it comes to, and splits no words.
 # By eval, for other shells parse what they do not run, and may know no [[.
 if procalive_in_zsh || command -v shopt >/dev/null 2>&1; then
     # shellcheck disable=SC2016 # for the function to expand, and in one line, for some options of zsh
-    procalive_rest='[[ $# == 1 && $1 != @* && -L $1.holder && $1.holder -ef $1 && -p $1.holder && -w $1.holder ]]'
+    procalive_rest='[[ $# == 1 && $1 != @* && -p $1 && -w $1 && -L $1.holder && $1.holder -ef $1 ]]'
     eval "procalive_check() { $procalive_rest || procalive_ask \"\$@\"; }"
 fi
 
