@@ -64,6 +64,9 @@ def main() -> int:
     chosen = options()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # As cron starts it: where bash may have, hold starts a process that looks for exported functions.
+    for name in ("_", "SHLVL"):
+        os.environ.pop(name, None)
     lab.adopt_orphans()
     results, place = lab.Results(), lab.workplace()
     for peer in PEERS:

@@ -44,7 +44,12 @@ def fifos(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int
 
 @contextlib.contextmanager
 def _held_by_another(paths: list[str]) -> Iterator[None]:
-    """Not by us: whom we start would first have to close all those descriptors."""
+    """Not by us: whom we start would first have to close all those descriptors.
+
+    Made before: a hold that has to make its FIFO looks through every descriptor.
+    """
+    for path in paths:
+        os.mkfifo(path, 0o600)
     holds = []
     pid = lab.fork(lambda: holds.extend(procalive.hold(path) for path in paths))
     try:
