@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -96,6 +97,7 @@ def who(results: lab.Results, parent: str, sizes: tuple[int, ...], rounds: int) 
     lab.say(group)
     fifo = f"{prepare(tempfile.mkdtemp(dir=parent))}/f"
     end = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.flock(end, fcntl.LOCK_EX)
     with contextlib.ExitStack() as stack:
         running = 0
         for size in sizes:
