@@ -1859,15 +1859,19 @@ def _look_up(paths: Sequence[Path]) -> dict[Path, list[Holder] | Exception]:
 
     Nobody, on proof only: a look takes its time, and holders that come, fork and
     exec meanwhile can slip through it, though hardly through several.  A first
-    thread that has ended shows no descriptors: then every thread is looked at.
+    thread that has ended shows no descriptors, and a thread can have descriptors
+    of its own: where nobody has the lock, every thread is looked at.
     """
     results: dict[Path, list[Holder] | Exception] = {path: Unseen(path) for path in paths}
+    readers_alone = False
     for attempt in range(6):
+        threads = attempt > 1 or readers_alone
         unseen = [path for path, result in results.items() if isinstance(result, Unseen)]
-        for path, ends in _look(unseen, threads=attempt > 1).items() if unseen else ():
+        for path, ends in _look(unseen, threads).items() if unseen else ():
             found = ends if isinstance(ends, Exception) else ends.holders
-            if found and not isinstance(found, Exception) and attempt < 2 and not any(h.lock for h in found):
-                continue  # readers alone: the holder may be a thread with descriptors of its own
+            if found and not isinstance(found, Exception) and not threads and not any(h.lock for h in found):
+                readers_alone = True
+                continue
             alive = found or _outcome(_probe, path)
             if isinstance(alive, Exception):
                 results[path] = alive

@@ -27,7 +27,7 @@ procalive_check() {
     # long as the holder that left it keeps it open, and is slow to follow: one test
     # does.  It may only say yes; on any other answer, and for a second operand (the
     # slash makes the first no FIFO), the FIFO itself is asked.
-    # shellcheck disable=SC2166 # -a: with .holder no name can be taken for an operator
+    # shellcheck disable=SC2015,SC2166 # -a: with .holder no name can be taken for an operator
     case ${1-@} in
     @*) procalive_ask "$@" ;;
     *) [ -p "$1${2+/}" ] && [ -w "$1" ] && [ "$1.holder" -ef "$1" -a -h "$1.holder" ] || procalive_ask "$@" ;;
