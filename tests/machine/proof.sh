@@ -2,10 +2,10 @@
 # proof.sh: what a whole Debian, with systemd as its first process, shows of procalive.
 #
 # Run by a unit at each boot of the machine that machine.sh makes.  A line for each
-# fact: `ok WHAT` or `not ok WHAT`; machine.bats reads them from the serial console.
+# fact: `ok WHAT` or `not ok WHAT`; machine.bats reads them from the second serial line.
 set -u
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-exec >/dev/ttyS0 2>&1
+exec >/dev/ttyS1 2>&1
 
 fact() { # fact WHAT COMMAND...
     local what=$1
