@@ -13,9 +13,15 @@ make_root() {
     mmdebstrap --quiet --variant=apt --include="$(
         IFS=,
         echo "$*"
-    )" "$suite" "$directory" >/dev/null 2>&1
+    )" "$suite" "$directory" >/dev/null 2>&1 || return
+    # So are the certificates that it trusts.
+    if [ -x "$directory/usr/sbin/update-ca-certificates" ]; then
+        cp /usr/local/share/ca-certificates/*.crt "$directory/usr/local/share/ca-certificates/" 2>/dev/null || return 0
+        chroot "$directory" update-ca-certificates >/dev/null 2>&1
+    fi
 }
 
+# Not by chroot(2) alone: nsenter --mount would lead out of it again.
 in_root() {
     local directory=$1
     shift
@@ -23,5 +29,5 @@ in_root() {
     unshare --mount --pid --fork --kill-child --propagation private sh -c '
         mount --bind "$0" "$0" && cd "$0" && # a mount, as a root is: unshare --mount-proc wants one
             mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/run" &&
-            exec chroot "$0" "$@"' "$directory" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
+            pivot_root . mnt && umount -l mnt && exec chroot . "$@"' "$directory" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
 }
