@@ -14,6 +14,7 @@ make_root() {
         IFS=,
         echo "$*"
     )" "$suite" "$directory" >/dev/null 2>&1 || return
+    echo "127.0.0.1 localhost $(uname -n)" >"$directory/etc/hosts" # sudo(8) asks for our own
     # So are the certificates that it trusts.
     if [ -x "$directory/usr/sbin/update-ca-certificates" ]; then
         cp /usr/local/share/ca-certificates/*.crt "$directory/usr/local/share/ca-certificates/" 2>/dev/null || return 0
