@@ -53,6 +53,57 @@ def blocks(document, language=None, kind=None):
     return [b for b in found if language in (None, b.language) and kind in (None, b.kind)]
 
 
+# --- what a session shows ---
+
+
+def expected(text, ann=False):
+    """A pattern: PIDs, dates, times and columns differ; so do home and user, unless it is ann who types."""
+    pattern = re.escape(re.sub(r" +", " ", text.strip()))
+    if not ann:
+        pattern = re.sub(r"/home/\w+/\\.local/state/procalive/|/run/procalive/", r"\\S*/procalive/", pattern)
+        pattern = pattern.replace(r"\ ann\ ", r"\ \S+\ ")
+    pattern = re.sub(r"\d{4}\\-\d\d\\-\d\d\\ \d\d:\d\d:\d\d", r"[-0-9]+ [:0-9]+", pattern)
+    return re.sub(r"\b\d{3,}\b|\b\d+s\b", r"\\d+s?", pattern)
+
+
+def steps(text):
+    """(line typed, what came of it) of a transcript."""
+    parts = re.split(r"^\$ ", text, flags=re.M)[1:]
+    return [part.partition("\n")[::2] for part in parts]
+
+
+def set_up(document):
+    """The first sh block but for the tests: what the transcript goes on from."""
+    first = blocks(document, "sh")[0]
+    return "\n".join(line for line in first.lines() if not line.startswith("tests/run"))
+
+
+def session(block):
+    """A script for bash, to be run in a checkout: the lines of a transcript, each below a mark of its own."""
+    lines = [set_up("README.md"), "bin/procalive wait --up -t 10 @demo"]
+    for number, (line, _) in enumerate(steps(block.text)):
+        lines += [f"echo '--- {number}'", line]
+        if line.startswith("kill"):
+            lines += ["wait $! 2>/dev/null"]  # who types is not as fast
+    return "\n".join(lines)
+
+
+def differences(block, output, ann=False):
+    """(line, what it printed) for each line of a transcript that did not print what is shown."""
+    output = re.sub(r"^\S*: line .*Killed.*\n", "", output, flags=re.M)  # of the shell, not of ours
+    came = re.split(r"^--- \d+\n", output, flags=re.M)[1:]
+    typed = steps(block.text)
+    came += ["(not reached)"] * (len(typed) - len(came))
+    return [
+        (line, printed)
+        for (line, shown), printed in zip(typed, came)
+        if not re.fullmatch(expected(shown, ann), re.sub(r" +", " ", printed.strip()))
+    ]
+
+
+# --- a place to run lines in ---
+
+
 def empty_run():
     """Away with what a tool has left; rmtree would open a FIFO, and wait."""
     for name in os.listdir("/run"):
