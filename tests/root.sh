@@ -1,7 +1,7 @@
 # tests/root.sh: a small Debian of its own, in a directory, with a PID namespace of its own.
 #
 #   make_root SUITE DIRECTORY PACKAGE...   mmdebstrap(1), about half a minute
-#   in_root DIRECTORY COMMAND...           as root, /proc and /dev mounted; all ends with it
+#   in_root DIRECTORY COMMAND...           as root, /proc and /dev mounted; all ends with it; needs the package mount
 #
 # shellcheck shell=bash
 
