@@ -74,6 +74,13 @@ need_installed() {
     [ -s "$BATS_TEST_TMPDIR/deb" ]
 }
 
+@test "rpmlint has nothing to say of the RPMs" {
+    command -v rpmlint >/dev/null || skip "no rpmlint"
+    compgen -G "$CLONE/dist/*.rpm" >/dev/null || make -C "$CLONE" rpm >/dev/null 2>&1 || skip "no rpmbuild"
+    run -0 rpmlint -c "$CLONE/packaging/rpmlint.toml" "$CLONE"/dist/*.rpm
+    [[ $output = *' 0 errors, 0 warnings'* ]]
+}
+
 @test "installed in a clean Debian, the command, the module, the manual and the byte code are there" {
     need_installed
     run -0 inside procalive hold @demo -- procalive check --mine @demo
