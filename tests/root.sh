@@ -29,6 +29,7 @@ in_root() {
     # shellcheck disable=SC2016 # for the inner shell
     unshare --mount --pid --fork --kill-child --propagation private sh -c '
         mount --bind "$0" "$0" && cd "$0" && # a mount, as a root is: unshare --mount-proc wants one
-            mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs tmpfs "$0/run" &&
+            mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t sysfs sysfs "$0/sys" &&
+            mount -t tmpfs -o mode=755 tmpfs "$0/run" &&
             pivot_root . mnt && umount -l mnt && exec chroot . "$@"' "$directory" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
 }
