@@ -160,7 +160,7 @@ def unprivileged() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def prometheus(pytestconfig: pytest.Config) -> Path:
-    """The directory of promtool and prometheus, unpacked from Debian's package if need be.
+    """The directory of promtool and prometheus, unpacked from Debian's packages if need be.
 
     Unpacked and not installed: the package would start a server of its own.
     """
@@ -177,11 +177,13 @@ def prometheus(pytestconfig: pytest.Config) -> Path:
 
 
 def _unpack(directory: Path) -> None:
-    download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", "prometheus"]
-    subprocess.run(download, cwd=directory, check=True, capture_output=True, timeout=300)
+    download = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download"]
+    for name in ("prometheus", "promtool"):  # the second has a package of its own since Debian 13
+        subprocess.run([*download, name], cwd=directory, check=name == "prometheus", capture_output=True, timeout=300)
     for package in directory.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, directory], check=True, capture_output=True, timeout=300)
         package.unlink()
+    os.stat(directory / "usr/bin/promtool")
 
 
 @pytest.fixture

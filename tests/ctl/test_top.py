@@ -414,6 +414,7 @@ async def test_more_fifos_than_lines_can_be_scrolled_through(place):
     for number in range(40):
         os.mkfifo(place / f"job{number:02}")
     async with top(place, all=True, size=(80, 20)) as pilot:
+        await becomes(pilot, lambda: "job00" in "".join(lines(pilot)))
         await pilot.press("end")
         await becomes(pilot, lambda: "job39" in "".join(lines(pilot)))
         await pilot.press("home")

@@ -25,7 +25,8 @@ jobs() {
     mkdir -p bin cron.d spool
     printf '#!/bin/sh\nname=${0##*/}; cd %q && echo >>$name.starts; mkdir $name.inside || echo >>$name.overlap; sleep 90; rmdir $name.inside\n' "$PWD" >bin/backup
     for job in sync report agent; do cp bin/backup "bin/$job"; done
-    printf '#!/bin/sh\n{ cat; echo; } >>%q\n' "$PWD/mail" >sendmail
+    # Debian 13's cron folds long lines of a mail, by a = at the end (quoted-printable).
+    printf '#!/bin/sh\n{ sed -e :a -e "/=\$/{N;s/=\\n//;ta" -e "}"; echo; } >>%q\n' "$PWD/mail" >sendmail
     chmod +x bin/* sendmail
 }
 
