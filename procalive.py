@@ -863,6 +863,14 @@ class _Beats:
 # --- the read end: becoming a holder -----------------------------------------
 
 
+def _make_missing(path: Path, mode: int) -> None:
+    """Create the FIFO, but none beside a deleted one of this name that is still held: raises _DeletedHeld."""
+    deleted = deleted_holders(path)
+    if deleted:
+        raise _DeletedHeld(path, deleted) from None
+    _make_fifo(path, mode)
+
+
 def _make_fifo(path: Path, mode: int) -> None:
     """Create the FIFO with exactly this mode; one that exists stays as it is."""
     try:
@@ -924,10 +932,7 @@ def _prepare(path: Path, mode: int | None) -> None:
             # Behind a slash no FIFO can be made, and a dangling link "exists" (EEXIST) for ever.
             if mode is None or _fsencode(path)[-1:] in (b"", b"/"):
                 raise
-            deleted = deleted_holders(path)
-            if deleted:
-                raise _DeletedHeld(path, deleted) from None
-            _make_fifo(path, mode)
+            _make_missing(path, mode)
             continue
         if stat.S_ISLNK(found.st_mode):
             raise Refused(path, "a symbolic link; name the FIFO itself")
@@ -1167,6 +1172,12 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
 
 
 _WAIT_NEEDS_WRITE = "held, and to wait for its end takes permission to write to the FIFO"
+
+
+def _conflict_now(path: Path) -> Held:
+    """Who holds, be it a FIFO that was deleted."""
+    deleted = deleted_holders(path) if _type_of(_fsencode(path)) == 0 else []
+    return _DeletedHeld(path, deleted) if deleted else Held(path)
 
 
 def _with_deleted(holder: Holder, use: Callable[[str], Any]) -> Any:
@@ -2033,7 +2044,7 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
     """The FIFOs in the order in which they came alive; with `any` the first alone."""
     for path in paths:
         if _inode_of(path) is None:
-            _make_fifo(path, 0o600)
+            _make_missing(path, 0o600)
     bell = _thread.allocate_lock()
     bell.acquire()
     arrivals: dict[Path, _Arrival] = {}
@@ -2848,7 +2859,8 @@ def wait(
     statuses (128 + signal if killed), None if not asked for or not known
     (before Linux 6.15, or a holder that could not be seen).
 
-    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError, ValueError.  Works in
+    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError, ValueError; with up also
+    Held, where a FIFO of that name was deleted and is still held.  Works in
     any thread, leaves signals alone and wakes for nothing but the event.
     """
     deadline = _deadline(timeout)
@@ -3435,7 +3447,7 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
         fd = None
     if fd is not None:
         return path, _settle(fd, options.shared), None
-    conflict = Held(path)
+    conflict = _conflict_now(path)
     status = None if options.waits else _judge_conflict(conflict, options)
     return _hold_in_turn(conflict, options) if status is None else status
 
@@ -3485,7 +3497,7 @@ def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter 
         return path, fd, waiter
     if waiter.status:
         return waiter.status
-    return _report_held(Held(path), options)
+    return _report_held(_conflict_now(path), options)
 
 
 def _waiting_for(conflict: Held) -> str:

@@ -97,8 +97,20 @@ watches() {
 @test "hold -w exits 75 when the time runs out while the holder of a deleted FIFO goes on" {
     deleted
     go hold -w 0.1 "$F" touch ran
-    ends 75 "procalive: $F: *"
+    ends 75 "procalive: $F: held by $pid (sleep), whose FIFO was deleted"
     [ ! -e "$F" ] && [ ! -e ran ]
+}
+
+@test "wait --up exits 2 and makes no FIFO beside a deleted one that is held, which hold would not find any more" {
+    deleted
+    go wait --up -t 60 "$F"
+    ends 2 "procalive: $F: held by $pid (sleep), whose FIFO was deleted"
+    [ ! -e "$F" ]
+    refuses
+    end_holder
+    go wait --up -t 0 "$F"
+    ends 124
+    [ -p "$F" ]
 }
 
 @test "hold -k exits 75 and does not signal the holder of a deleted FIFO" {
