@@ -3796,7 +3796,7 @@ def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
     conflict: Held | None = None
     try:
         _prepare(path, 0o600)
-        if _probe(path) is None:
+        if _probe(path) is None or (_has_let_go(path) and _probe(path) is None):
             return waiter
     except _DeletedHeld as held:
         conflict = held

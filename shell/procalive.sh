@@ -386,13 +386,22 @@ procalive_kept() {
 procalive_await() {
     procalive_rest=$(procalive_left "$2")
     if [ -e "$procalive_fifo" ]; then
-        [ "$procalive_rest" != 0 ] || return 75
+        [ "$procalive_rest" != 0 ] || procalive_may_be_over || return 75
         procalive_found procalive || return 2
     elif ! command -v procalive >/dev/null 2>&1; then
         procalive_make "$procalive_fifo"
         return "$?"
     fi
     procalive_ask_turn "$1" "$procalive_rest" && procalive_turn=1
+}
+
+# Whether what holds may be a keeper whose job has ended, or has ended since: nobody
+# is refused by that, and the command can tell.
+procalive_may_be_over() {
+    command -v procalive >/dev/null 2>&1 || return 1
+    procalive_answer=$(command readlink -- "$procalive_fifo.holder" 2>/dev/null) || return 1
+    { IFS= read -r procalive_answer <"${procalive_answer%/fd/*}/comm"; } 2>/dev/null || return 0
+    [ "$procalive_answer" = procalive ]
 }
 
 # In the background of a subshell, for the command goes on until this shell has

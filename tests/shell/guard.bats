@@ -288,6 +288,25 @@ in_queue() { [ "$(grep -c " POSIX .*:$(stat -c %i "$1") 0 0$" /proc/locks)" -gt 
     every_shell "75 1 " 'st procalive_guard F; st test -e F'
 }
 
+@test "guard is not refused by a keeper that cannot run just now, though its job has ended" {
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        start procalive hold -o F -- sleep 300
+        job=$!
+        soon test F.holder -ef F
+        keeper=$(readlink F.holder | cut -d / -f 3)
+        kill -STOP "$keeper"
+        kill -KILL "$job"
+        soon bash -c "! kill -0 $job"
+        start sh_run "$shell" 'st procalive_guard "$1" >answer' "$PWD/F"
+        guard=$!
+        soon pgrep -f "_turn -w 0 .*-- $PWD/F"
+        kill -CONT "$keeper"
+        soon bash -c "! kill -0 $guard"
+        [ "$(cat answer)" = "0 " ] || { echo "$shell: $(cat answer)" && return 1; }
+    done
+}
+
 @test "guard needs no more of /proc than processes, with SECS too" {
     need_root && need unshare
     hold G
