@@ -3756,6 +3756,7 @@ def _cmd_turn(words: list[str]) -> int:
     options, (name, pid) = _parse("hold", words)
     path = _fsdecode(_resolve(name, make=True))
     _end_with_reader(1)
+    _end_with_ctrl_c(pid)
     turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     if turn is not None and options.fd is not None:
@@ -3767,6 +3768,22 @@ def _cmd_turn(words: list[str]) -> int:
     else:
         _answer_and_stay(answer, path, turn._line)
     return _YES
+
+
+def _end_with_ctrl_c(shell: str) -> None:
+    """Have SIGINT and SIGQUIT end this process where they end the shell.
+
+    It runs in the background, where they are ignored, and dash and mksh read its answer
+    to the end before they heed them.
+    """
+    try:
+        status = dict(line.split(b":\t", 1) for line in _read_proc(f"{shell}/status").splitlines())
+        ignored = int(status[b"SigIgn"], 16)
+    except (OSError, LookupError, ValueError):
+        return
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if not ignored >> (number - 1) & 1:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _answer_and_stay(answer: bytes, path: str, line: int) -> None:

@@ -254,6 +254,20 @@ waits() { pgrep -f "procalive._turn.*$1" >turns && grep -q '^State:.S' "/proc/$(
     soon bash -c "! kill -0 $turn"
 }
 
+@test "Ctrl-C ends a shell whose guard waits" {
+    hold F
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        start "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard "$PWD/F" inf; echo went on'
+        guard=$!
+        soon waits "-- $PWD/F"
+        kill -INT -- "-$guard"
+        soon bash -c "! kill -0 $guard" || { echo "$shell" && return 1; }
+        soon bash -c "! pgrep -f '[p]rocalive._turn.*-- $PWD/F'"
+    done
+}
+
 @test "guards and hold -w are served in the order in which they came" {
     hold F && holder=$!
     for i in 1 2 3 4 5 6; do
