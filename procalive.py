@@ -2729,11 +2729,15 @@ def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False,
     """
     deadline = _deadline(timeout)
     choice = _Choice([_resolve(path, make=True) for path in paths], shared, mode)
+    asked = False
     try:
         taken = choice.try_all()
         while taken is None:
             if time.monotonic() >= deadline:
                 raise choice.conflict(choice.paths[0])
+            itself, asked = None if asked else choice.own_conflict(), True
+            if itself:
+                raise itself
             taken = choice.wait(deadline)
         return _held_by_us(*taken)
     except BaseException:
@@ -2784,6 +2788,16 @@ class _Choice:
     def conflict(self, path: Path) -> Held:
         """Who holds this one of them."""
         return self.deleted.get(path) or Held(path)
+
+    def own_conflict(self) -> Held | None:
+        """Where an ancestor of ours holds each that can be held at all: none of them ends before us."""
+        found: Held | None = None
+        for path in self.paths:
+            if path not in self.errors:
+                found = None if path in self.deleted else _own_conflict(path)
+                if found is None:
+                    return None
+        return found
 
     def _watch(self, watch: Watch, path: Path) -> int | None:
         """Watch this one of them, by whatever name it has."""
@@ -3568,7 +3582,7 @@ def _hold_any(paths: list[str], options: _Options) -> tuple[str, int, _Waiter | 
         raise _Usage(f"hold: {error}") from None
     for failure in choice.errors.values():
         _say(message(failure))
-    if taken is None and options.waits:
+    if taken is None and options.waits and not choice.own_conflict():
         if _is_told(options):
             _say(f"{escape(paths[0])}: {_waiting_for(Held(paths[0]))}, or for another of {len(paths)}")
         status, taken = _hold_any_in_turn(choice, options)
