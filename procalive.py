@@ -1794,7 +1794,10 @@ def _is_of_this_name(holder: Holder, full: bytes, same_name: bool, device: int) 
     if same_name and holder.inode[0] == device:
         return True
     try:
-        ours = posix.readlink("/proc/self/ns/mnt") == posix.readlink(f"/proc/{holder.pid}/ns/mnt")
+        ours = all(
+            posix.readlink(f"/proc/self/{place}") == posix.readlink(f"/proc/{holder.pid}/{place}")
+            for place in ("ns/mnt", "root")  # in a chroot the path is another
+        )
         return ours and _environment(holder.main).get(b"PROCALIVE_FIFO") == full
     except OSError:
         return False

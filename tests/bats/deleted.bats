@@ -165,6 +165,21 @@ watches() {
     ends 0 '' ran
 }
 
+@test "the holder of a deleted FIFO of the same path in a chroot keeps nobody out" {
+    need_root
+    need unshare
+    mkdir jail
+    # shellcheck disable=SC2016 # the inner shell's
+    go_cmd unshare --mount sh -c 'mount --rbind / jail && mount -t tmpfs here jail/mnt || exit 99
+        chroot jail "$1" hold /mnt/job.fifo -- sleep 300 & holder=$!
+        "$1" wait --up -t 60 jail/mnt/job.fifo && rm jail/mnt/job.fifo
+        mount -t tmpfs here /mnt && "$1" hold /mnt/job.fifo echo ran
+        chroot jail "$1" hold -q /mnt/job.fifo true
+        echo "$?"
+        kill -s KILL "$holder"' sh "$P"
+    ends 0 '*' "ran"$'\n'"75"
+}
+
 @test "root is not fooled from a user namespace: 0" {
     another_user
     need unshare
