@@ -108,7 +108,7 @@ procalive_is_name() {
     procalive_rest=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
     # shellcheck disable=SC2295 # a pattern
     case $1 in '' | [!$procalive_rest]* | *[!$procalive_rest._+-]*) return 1 ;; esac
-    [ ${#1} -le 200 ]
+    [ "${#1}" -le 200 ] # in quotes: IFS may have digits
 }
 
 # The directory of this user's names, if it is there and fit for them: a real one,
