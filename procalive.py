@@ -3220,11 +3220,11 @@ def _exec(command: list[str], run: bool = True) -> tuple[int, str]:
     for file in _candidates(_fsencode(command[0])) if command[0] else ():
         found = False
         try:
-            posix.stat(file)  # an execve(2) that fails costs ten times as much
+            mode = posix.stat(file).st_mode  # an execve(2) that fails costs ten times as much
             found = True
             if run:
                 _exec_file(file, command)
-            elif posix.access(file, posix.X_OK):
+            elif posix.access(file, posix.X_OK) and not stat.S_ISDIR(mode):
                 return 0, ""
             status, reason = _CANNOT_RUN, "cannot be run: Permission denied"
         except (FileNotFoundError, NotADirectoryError):
@@ -3371,11 +3371,12 @@ def _cmd_hold(options: _Options, operands: list[str]) -> int:
         return _hold_descriptor(options, options.fd, operands)
     fifos, command = _split(options, operands)
     missing = [fifo for fifo in fifos if _is_missing(fifo)]
-    if missing:
+    if missing or options.replace is not None:
+        # Nothing is left behind, and no job ended, for a word that was meant otherwise.
         status, reason = _exec(command, run=False)
         if status:
-            # Nothing is left behind for a word that was meant otherwise.
-            _say(f"{escape(command[0])}: {reason} ({escape(missing[0])} was taken for the FIFO)")
+            meant = f" ({escape(missing[0])} was taken for the FIFO)" if missing else ""
+            _say(f"{escape(command[0])}: {reason}{meant}")
             return status
     paths = [_fsdecode(_resolve(fifo, make=True)) for fifo in fifos]
     taken = _hold_any(paths, options) if options.any else _hold_one(paths[0], options)
