@@ -3100,7 +3100,8 @@ def _set_title(*words: str) -> None:
 
 # --- hold: which commands need a keeper ----------------------------------------
 
-_WRAPPERS = frozenset(("chrt", "env", "ionice", "nice", "nohup", "setpriv", "setsid", "stdbuf", "taskset", "timeout"))
+_WRAPPERS = frozenset(("busybox", "choom", "chroot", "chrt", "env", "ionice", "nice", "nohup", "nsenter", "prlimit",
+                       "setpriv", "setsid", "stdbuf", "taskset", "timeout", "unshare"))  # fmt: skip
 # Options with which these go to the background and end: nobody can keep them.
 _BACKGROUND = {"ssh": "f", "sudo": "b"}
 
@@ -3137,8 +3138,19 @@ def _program(word: str) -> bytes | None:
 
 
 def _needs_keeper(command: list[str]) -> bool:
-    """Whether it closes what it inherits: a set-user-ID program, or one that is known to."""
-    name = _behind_wrappers(command)[0]
+    """Whether it closes what it inherits: a set-user-ID program, or one that is known to.
+
+    Most shells become the last command of `sh -c LINE`: so each word of it counts.
+    """
+    name, *rest = _behind_wrappers(command)
+    names = {name}
+    if _base(name).endswith("sh") and any(word[:1] == "-" and "c" in word for word in rest):
+        line = "".join(" " if letter in "\t\n;&|(){}<>=`$'\"\\" else letter for letter in " ".join(rest))
+        names.update(line.split())
+    return any(map(_closes_descriptors, names))
+
+
+def _closes_descriptors(name: str) -> bool:
     if keeps_nothing(name):
         return True
     file = _program(name)
