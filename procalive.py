@@ -3161,7 +3161,18 @@ def _closes_descriptors(name: str) -> bool:
     try:
         return keeps_nothing(_fsdecode(posix.readlink(file)))  # vgs and its like are links to lvm
     except OSError:
-        return False
+        return keeps_nothing(_interpreter(file))
+
+
+def _interpreter(file: bytes) -> str:
+    """The program that runs a script, "" for anything else."""
+    try:
+        with open(file, "rb", buffering=0) as script:
+            first = script.read(128).partition(b"\n")[0]
+    except OSError:
+        return ""
+    words = _fsdecode(first[2:]).split() if first[:2] == b"#!" else []
+    return _behind_wrappers(words)[0] if words else ""
 
 
 def _goes_to_background(command: list[str]) -> str:

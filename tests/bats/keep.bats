@@ -150,6 +150,16 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     kept vgs
 }
 
+@test "hold keeps by itself a script whose interpreter is one of these" {
+    tool tcsh
+    local line
+    for line in "$PWD/tools/tcsh" "$PWD/tools/tcsh -f" '/usr/bin/env tcsh'; do
+        printf '#!%s\n' "$line" >job
+        chmod +x job
+        kept ./job
+    done
+}
+
 @test "hold keeps by itself a set-user-ID program" {
     tool mount-it
     chmod u+s tools/mount-it
