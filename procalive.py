@@ -863,6 +863,14 @@ class _Beats:
 # --- the read end: becoming a holder -----------------------------------------
 
 
+def _make_missing(path: Path, mode: int) -> None:
+    """Create the FIFO, but none beside a deleted one of this name that is still held: raises _DeletedHeld."""
+    deleted = deleted_holders(path)
+    if deleted:
+        raise _DeletedHeld(path, deleted) from None
+    _make_fifo(path, mode)
+
+
 def _make_fifo(path: Path, mode: int) -> None:
     """Create the FIFO with exactly this mode; one that exists stays as it is."""
     try:
@@ -924,10 +932,7 @@ def _prepare(path: Path, mode: int | None) -> None:
             # Behind a slash no FIFO can be made, and a dangling link "exists" (EEXIST) for ever.
             if mode is None or _fsencode(path)[-1:] in (b"", b"/"):
                 raise
-            deleted = deleted_holders(path)
-            if deleted:
-                raise _DeletedHeld(path, deleted) from None
-            _make_fifo(path, mode)
+            _make_missing(path, mode)
             continue
         if stat.S_ISLNK(found.st_mode):
             raise Refused(path, "a symbolic link; name the FIFO itself")
@@ -1167,6 +1172,12 @@ def _hold_within(path: Path, shared: bool, mode: int, deadline: float, rules: _R
 
 
 _WAIT_NEEDS_WRITE = "held, and to wait for its end takes permission to write to the FIFO"
+
+
+def _conflict_now(path: Path) -> Held:
+    """Who holds, be it a FIFO that was deleted."""
+    deleted = deleted_holders(path) if _type_of(_fsencode(path)) == 0 else []
+    return _DeletedHeld(path, deleted) if deleted else Held(path)
 
 
 def _with_deleted(holder: Holder, use: Callable[[str], Any]) -> Any:
@@ -1783,7 +1794,10 @@ def _is_of_this_name(holder: Holder, full: bytes, same_name: bool, device: int) 
     if same_name and holder.inode[0] == device:
         return True
     try:
-        ours = posix.readlink("/proc/self/ns/mnt") == posix.readlink(f"/proc/{holder.pid}/ns/mnt")
+        ours = all(
+            posix.readlink(f"/proc/self/{place}") == posix.readlink(f"/proc/{holder.pid}/{place}")
+            for place in ("ns/mnt", "root")  # in a chroot the path is another
+        )
         return ours and _environment(holder.main).get(b"PROCALIVE_FIFO") == full
     except OSError:
         return False
@@ -2033,7 +2047,7 @@ def _wait_up(paths: list[Path], any: bool, deadline: float) -> list[Path]:
     """The FIFOs in the order in which they came alive; with `any` the first alone."""
     for path in paths:
         if _inode_of(path) is None:
-            _make_fifo(path, 0o600)
+            _make_missing(path, 0o600)
     bell = _thread.allocate_lock()
     bell.acquire()
     arrivals: dict[Path, _Arrival] = {}
@@ -2718,11 +2732,15 @@ def hold_any(paths: Paths, *, timeout: float | None = 0.0, shared: bool = False,
     """
     deadline = _deadline(timeout)
     choice = _Choice([_resolve(path, make=True) for path in paths], shared, mode)
+    asked = False
     try:
         taken = choice.try_all()
         while taken is None:
             if time.monotonic() >= deadline:
                 raise choice.conflict(choice.paths[0])
+            itself, asked = None if asked else choice.own_conflict(), True
+            if itself:
+                raise itself
             taken = choice.wait(deadline)
         return _held_by_us(*taken)
     except BaseException:
@@ -2773,6 +2791,16 @@ class _Choice:
     def conflict(self, path: Path) -> Held:
         """Who holds this one of them."""
         return self.deleted.get(path) or Held(path)
+
+    def own_conflict(self) -> Held | None:
+        """Where an ancestor of ours holds each that can be held at all: none of them ends before us."""
+        found: Held | None = None
+        for path in self.paths:
+            if path not in self.errors:
+                found = None if path in self.deleted else _own_conflict(path)
+                if found is None:
+                    return None
+        return found
 
     def _watch(self, watch: Watch, path: Path) -> int | None:
         """Watch this one of them, by whatever name it has."""
@@ -2848,7 +2876,8 @@ def wait(
     statuses (128 + signal if killed), None if not asked for or not known
     (before Linux 6.15, or a holder that could not be seen).
 
-    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError, ValueError.  Works in
+    Raises TimedOut, Stale, FutureBeat, NotAFifo, Refused, OSError, ValueError; with up also
+    Held, where a FIFO of that name was deleted and is still held.  Works in
     any thread, leaves signals alone and wakes for nothing but the event.
     """
     deadline = _deadline(timeout)
@@ -3071,7 +3100,8 @@ def _set_title(*words: str) -> None:
 
 # --- hold: which commands need a keeper ----------------------------------------
 
-_WRAPPERS = frozenset(("chrt", "env", "ionice", "nice", "nohup", "setpriv", "setsid", "stdbuf", "taskset", "timeout"))
+_WRAPPERS = frozenset(("busybox", "choom", "chroot", "chrt", "env", "ionice", "nice", "nohup", "nsenter", "prlimit",
+                       "setpriv", "setsid", "stdbuf", "taskset", "timeout", "unshare"))  # fmt: skip
 # Options with which these go to the background and end: nobody can keep them.
 _BACKGROUND = {"ssh": "f", "sudo": "b"}
 
@@ -3108,8 +3138,19 @@ def _program(word: str) -> bytes | None:
 
 
 def _needs_keeper(command: list[str]) -> bool:
-    """Whether it closes what it inherits: a set-user-ID program, or one that is known to."""
-    name = _behind_wrappers(command)[0]
+    """Whether it closes what it inherits: a set-user-ID program, or one that is known to.
+
+    Most shells become the last command of `sh -c LINE`: so each word of it counts.
+    """
+    name, *rest = _behind_wrappers(command)
+    names = {name}
+    if _base(name).endswith("sh") and any(word[:1] == "-" and "c" in word for word in rest):
+        line = "".join(" " if letter in "\t\n;&|(){}<>=`$'\"\\" else letter for letter in " ".join(rest))
+        names.update(line.split())
+    return any(map(_closes_descriptors, names))
+
+
+def _closes_descriptors(name: str) -> bool:
     if keeps_nothing(name):
         return True
     file = _program(name)
@@ -3120,7 +3161,18 @@ def _needs_keeper(command: list[str]) -> bool:
     try:
         return keeps_nothing(_fsdecode(posix.readlink(file)))  # vgs and its like are links to lvm
     except OSError:
-        return False
+        return keeps_nothing(_interpreter(file))
+
+
+def _interpreter(file: bytes) -> str:
+    """The program that runs a script, "" for anything else."""
+    try:
+        with open(file, "rb", buffering=0) as script:
+            first = script.read(128).partition(b"\n")[0]
+    except OSError:
+        return ""
+    words = _fsdecode(first[2:]).split() if first[:2] == b"#!" else []
+    return _behind_wrappers(words)[0] if words else ""
 
 
 def _goes_to_background(command: list[str]) -> str:
@@ -3191,11 +3243,11 @@ def _exec(command: list[str], run: bool = True) -> tuple[int, str]:
     for file in _candidates(_fsencode(command[0])) if command[0] else ():
         found = False
         try:
-            posix.stat(file)  # an execve(2) that fails costs ten times as much
+            mode = posix.stat(file).st_mode  # an execve(2) that fails costs ten times as much
             found = True
             if run:
                 _exec_file(file, command)
-            elif posix.access(file, posix.X_OK):
+            elif posix.access(file, posix.X_OK) and not stat.S_ISDIR(mode):
                 return 0, ""
             status, reason = _CANNOT_RUN, "cannot be run: Permission denied"
         except (FileNotFoundError, NotADirectoryError):
@@ -3342,11 +3394,12 @@ def _cmd_hold(options: _Options, operands: list[str]) -> int:
         return _hold_descriptor(options, options.fd, operands)
     fifos, command = _split(options, operands)
     missing = [fifo for fifo in fifos if _is_missing(fifo)]
-    if missing:
+    if missing or options.replace is not None:
+        # Nothing is left behind, and no job ended, for a word that was meant otherwise.
         status, reason = _exec(command, run=False)
         if status:
-            # Nothing is left behind for a word that was meant otherwise.
-            _say(f"{escape(command[0])}: {reason} ({escape(missing[0])} was taken for the FIFO)")
+            meant = f" ({escape(missing[0])} was taken for the FIFO)" if missing else ""
+            _say(f"{escape(command[0])}: {reason}{meant}")
             return status
     paths = [_fsdecode(_resolve(fifo, make=True)) for fifo in fifos]
     taken = _hold_any(paths, options) if options.any else _hold_one(paths[0], options)
@@ -3435,7 +3488,7 @@ def _hold_one(path: str, options: _Options) -> tuple[str, int, _Waiter | None] |
         fd = None
     if fd is not None:
         return path, _settle(fd, options.shared), None
-    conflict = Held(path)
+    conflict = _conflict_now(path)
     status = None if options.waits else _judge_conflict(conflict, options)
     return _hold_in_turn(conflict, options) if status is None else status
 
@@ -3485,7 +3538,7 @@ def _hold_in_turn(conflict: Held, options: _Options) -> tuple[str, int, _Waiter 
         return path, fd, waiter
     if waiter.status:
         return waiter.status
-    return _report_held(Held(path), options)
+    return _report_held(_conflict_now(path), options)
 
 
 def _waiting_for(conflict: Held) -> str:
@@ -3556,7 +3609,7 @@ def _hold_any(paths: list[str], options: _Options) -> tuple[str, int, _Waiter | 
         raise _Usage(f"hold: {error}") from None
     for failure in choice.errors.values():
         _say(message(failure))
-    if taken is None and options.waits:
+    if taken is None and options.waits and not choice.own_conflict():
         if _is_told(options):
             _say(f"{escape(paths[0])}: {_waiting_for(Held(paths[0]))}, or for another of {len(paths)}")
         status, taken = _hold_any_in_turn(choice, options)
@@ -3744,6 +3797,7 @@ def _cmd_turn(words: list[str]) -> int:
     options, (name, pid) = _parse("hold", words)
     path = _fsdecode(_resolve(name, make=True))
     _end_with_reader(1)
+    _end_with_ctrl_c(pid)
     turn = _await_turn(path, options.waits or 0.0, int(pid))
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     if turn is not None and options.fd is not None:
@@ -3755,6 +3809,22 @@ def _cmd_turn(words: list[str]) -> int:
     else:
         _answer_and_stay(answer, path, turn._line)
     return _YES
+
+
+def _end_with_ctrl_c(shell: str) -> None:
+    """Have SIGINT and SIGQUIT end this process where they end the shell.
+
+    It runs in the background, where they are ignored, and dash and mksh read its answer
+    to the end before they heed them.
+    """
+    try:
+        status = dict(line.split(b":\t", 1) for line in _read_proc(f"{shell}/status").splitlines())
+        ignored = int(status[b"SigIgn"], 16)
+    except (OSError, LookupError, ValueError):
+        return
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if not ignored >> (number - 1) & 1:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _answer_and_stay(answer: bytes, path: str, line: int) -> None:
@@ -3784,7 +3854,7 @@ def _await_turn(path: str, seconds: float, shell: int) -> _Waiter | None:
     conflict: Held | None = None
     try:
         _prepare(path, 0o600)
-        if _probe(path) is None:
+        if _probe(path) is None or (_has_let_go(path) and _probe(path) is None):
             return waiter
     except _DeletedHeld as held:
         conflict = held

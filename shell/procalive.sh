@@ -108,7 +108,7 @@ procalive_is_name() {
     procalive_rest=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
     # shellcheck disable=SC2295 # a pattern
     case $1 in '' | [!$procalive_rest]* | *[!$procalive_rest._+-]*) return 1 ;; esac
-    [ ${#1} -le 200 ]
+    [ "${#1}" -le 200 ] # in quotes: IFS may have digits
 }
 
 # The directory of this user's names, if it is there and fit for them: a real one,
@@ -386,13 +386,22 @@ procalive_kept() {
 procalive_await() {
     procalive_rest=$(procalive_left "$2")
     if [ -e "$procalive_fifo" ]; then
-        [ "$procalive_rest" != 0 ] || return 75
+        [ "$procalive_rest" != 0 ] || procalive_may_be_over || return 75
         procalive_found procalive || return 2
     elif ! command -v procalive >/dev/null 2>&1; then
         procalive_make "$procalive_fifo"
         return "$?"
     fi
     procalive_ask_turn "$1" "$procalive_rest" && procalive_turn=1
+}
+
+# Whether what holds may be a keeper whose job has ended, or has ended since: nobody
+# is refused by that, and the command can tell.
+procalive_may_be_over() {
+    command -v procalive >/dev/null 2>&1 || return 1
+    procalive_answer=$(command readlink -- "$procalive_fifo.holder" 2>/dev/null) || return 1
+    { IFS= read -r procalive_answer <"${procalive_answer%/fd/*}/comm"; } 2>/dev/null || return 0
+    [ "$procalive_answer" = procalive ]
 }
 
 # In the background of a subshell, for the command goes on until this shell has

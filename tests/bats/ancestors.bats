@@ -21,6 +21,21 @@ refused() {
     done
 }
 
+@test "hold --any -w exits 75 at once where ancestors hold all of them, and waits where they hold one" {
+    # shellcheck disable=SC2016 # the job's
+    refused "procalive: $F: held by your own ancestor [0-9]* (sh)"$'\n'"procalive: other: held by your own ancestor [0-9]* (sh)" \
+        "$P" hold "$F" sh -c '"$@"; exit $?' sh "$P" hold -o other sh -c '"$@"; exit $?' sh \
+        "$P" hold --any -w inf "$F" other -- touch ran
+    [ ! -e ran ]
+    hold_bg another sleep 300
+    local holder=$pid
+    # shellcheck disable=SC2016 # the job's
+    bg_logged "$P" hold "$F" sh -c '"$@"; exit $?' sh "$P" hold -v --any -w 100 "$F" another -- true
+    until_true grep -q 'waiting for' stderr
+    kill -s KILL "$holder"
+    wait "$pid"
+}
+
 @test "hold below a hold whose descriptor it did not get exits 75 at once" {
     # shellcheck disable=SC2016 # Python
     refused "procalive: $F: held by your own ancestor [0-9]* (python3*)" "$P" hold "$F" "$PY" -c '

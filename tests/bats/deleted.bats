@@ -97,8 +97,20 @@ watches() {
 @test "hold -w exits 75 when the time runs out while the holder of a deleted FIFO goes on" {
     deleted
     go hold -w 0.1 "$F" touch ran
-    ends 75 "procalive: $F: *"
+    ends 75 "procalive: $F: held by $pid (sleep), whose FIFO was deleted"
     [ ! -e "$F" ] && [ ! -e ran ]
+}
+
+@test "wait --up exits 2 and makes no FIFO beside a deleted one that is held, which hold would not find any more" {
+    deleted
+    go wait --up -t 60 "$F"
+    ends 2 "procalive: $F: held by $pid (sleep), whose FIFO was deleted"
+    [ ! -e "$F" ]
+    refuses
+    end_holder
+    go wait --up -t 0 "$F"
+    ends 124
+    [ -p "$F" ]
 }
 
 @test "hold -k exits 75 and does not signal the holder of a deleted FIFO" {
@@ -151,6 +163,21 @@ watches() {
     rm "$F"
     go hold "$F" echo ran
     ends 0 '' ran
+}
+
+@test "the holder of a deleted FIFO of the same path in a chroot keeps nobody out" {
+    need_root
+    need unshare
+    mkdir jail
+    # shellcheck disable=SC2016 # the inner shell's
+    go_cmd unshare --mount sh -c 'mount --rbind / jail && mount -t tmpfs here jail/mnt || exit 99
+        chroot jail "$1" hold /mnt/job.fifo -- sleep 300 & holder=$!
+        "$1" wait --up -t 60 jail/mnt/job.fifo && rm jail/mnt/job.fifo
+        mount -t tmpfs here /mnt && "$1" hold /mnt/job.fifo echo ran
+        chroot jail "$1" hold -q /mnt/job.fifo true
+        echo "$?"
+        kill -s KILL "$holder"' sh "$P"
+    ends 0 '*' "ran"$'\n'"75"
 }
 
 @test "root is not fooled from a user namespace: 0" {

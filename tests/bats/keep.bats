@@ -150,6 +150,16 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     kept vgs
 }
 
+@test "hold keeps by itself a script whose interpreter is one of these" {
+    tool tcsh
+    local line
+    for line in "$PWD/tools/tcsh" "$PWD/tools/tcsh -f" '/usr/bin/env tcsh'; do
+        printf '#!%s\n' "$line" >job
+        chmod +x job
+        kept ./job
+    done
+}
+
 @test "hold keeps by itself a set-user-ID program" {
     tool mount-it
     chmod u+s tools/mount-it
@@ -160,11 +170,22 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     tool ssh
     for words in 'env' 'env A=1 B=2' 'env -i' 'env -u A' 'nice' 'nice -n 1' 'nice --adjustment=1' 'ionice -c 3' 'nohup' \
         'setsid -w' 'stdbuf -o L' 'timeout 100' 'timeout -k 5 100' 'timeout --signal=TERM 100' 'taskset -c 0' \
-        'chrt -o 0' 'setpriv --no-new-privs' '/usr/bin/nice' 'env nice -n 1 ionice -c3 setpriv --no-new-privs'; do
+        'chrt -o 0' 'setpriv --no-new-privs' 'prlimit --core=0' 'choom -n 0 --' 'unshare' 'busybox env' '/usr/bin/nice' 'env nice -n 1 ionice -c3 setpriv --no-new-privs'; do
         command -v "${words%% *}" >/dev/null || continue
         # shellcheck disable=SC2086 # words
         kept $words "$PWD/tools/ssh"
     done
+}
+
+@test "hold keeps by itself what the line of a shell names, for most shells become its last command" {
+    tool ssh
+    kept -c 'cd . && ssh host'
+    for shell in sh dash 'env bash' zsh ksh mksh yash 'busybox sh'; do
+        command -v "${shell%% *}" >/dev/null || continue
+        # shellcheck disable=SC2086 # words
+        kept $shell -c 'x=1;exec ssh host'
+    done
+    kept bash -ec "(exec '$PWD/tools/ssh')"
 }
 
 @test "hold starts no keeper for what is not known to close anything" {

@@ -320,6 +320,20 @@ bash_with_job() { bash -c 'job() { echo "job runs"; }; export -f job; '"$1" "$P"
     [ "$(sort <<<"$output")" = "$(printf '%s\n' "${given[@]}" "PROCALIVE_FIFO=$F" PROCALIVE_FD=701 | sort)" ]
 }
 
+@test "launcher runs hold where no process can be started, for a plain hold starts none: 0, and 125 with -o" {
+    another_user
+    need prlimit
+    mkfifo "$F"
+    # A user of whom nothing else runs.  From bash, for then it looks for exported functions.
+    other=(setpriv --reuid 54322 --regid 54322 --clear-groups -- prlimit --nproc=1)
+    chown 54322 "$F"
+    as=("${other[@]}")
+    go hold "$F" echo ran
+    ends 0 '' ran
+    go hold -o "$F" echo ran
+    ends 125 "procalive: $F: cannot start a keeper: Resource temporarily unavailable"
+}
+
 @test "launcher changes no variable that is called like one of its own" {
     given=(PATH PWD)
     for name in $(grep -oE '\b[a-z_]+=' "$P" | tr -d = | sort -u); do

@@ -33,6 +33,9 @@ load helper
     go hold sleep ./plain
     ends 126 'procalive: ./plain: cannot be run: Permission denied (sleep was taken for the FIFO)'
     same "$(ls -A)" plain
+    go hold sleep /
+    ends 126 'procalive: /: cannot be run: Permission denied (sleep was taken for the FIFO)'
+    same "$(ls -A)" plain
 }
 
 @test "hold --any looks its command up before it makes a FIFO" {

@@ -90,6 +90,15 @@ stopped() { [ "$(state_of "$1")" = T ]; }
     same "$(xargs <order)" run
 }
 
+@test "hold -k is 127 or 126 and signals nobody where the command cannot be run" {
+    hold_bg
+    go hold -k 60 "$F" nonexistent
+    ends 127 "procalive: nonexistent: command not found"
+    go hold -w 60 -k 60 "$F" /
+    ends 126 "procalive: /: cannot be run: Permission denied"
+    kill -0 "$pid"
+}
+
 @test "hold -k signals none where not all may be signalled: 125" {
     another_user
     mkfifo -m 0666 "$F"

@@ -138,6 +138,17 @@ agree_on_names() {
         rm -rf home/user; agree @a 2 125'
 }
 
+@test "names are right and nothing is said whatever IFS is" {
+    need_root && need unshare
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        run -0 unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' sh "${words[@]}" -c '
+            IFS=/0123456789; . "$PROCALIVE_SH"; procalive_guard @a 1; echo "$?"; procalive_check @a; echo "$?"' 3>&-
+        [ "$output" = $'0\n0' ] || { echo "$shell: $output" && return 1; }
+    done
+}
+
 @test "a name takes one getent, once for all functions, and the command where there is none" {
     need_root && need unshare
     mkdir -p home/user count bare && chown 65534 home/user && chmod a+rx home

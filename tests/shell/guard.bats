@@ -254,6 +254,20 @@ waits() { pgrep -f "procalive._turn.*$1" >turns && grep -q '^State:.S' "/proc/$(
     soon bash -c "! kill -0 $turn"
 }
 
+@test "Ctrl-C ends a shell whose guard waits" {
+    hold F
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        invoke "$shell"
+        start "${words[@]}" -c '. "$PROCALIVE_SH"; procalive_guard "$PWD/F" inf; echo went on'
+        guard=$!
+        soon waits "-- $PWD/F"
+        kill -INT -- "-$guard"
+        soon bash -c "! kill -0 $guard" || { echo "$shell" && return 1; }
+        soon bash -c "! pgrep -f '[p]rocalive._turn.*-- $PWD/F'"
+    done
+}
+
 @test "guards and hold -w are served in the order in which they came" {
     hold F && holder=$!
     for i in 1 2 3 4 5 6; do
@@ -286,6 +300,25 @@ in_queue() { [ "$(grep -c " POSIX .*:$(stat -c %i "$1") 0 0$" /proc/locks)" -gt 
 @test "guard is 75 behind a holder of a FIFO of that name that was deleted" {
     hold F && rm F
     every_shell "75 1 " 'st procalive_guard F; st test -e F'
+}
+
+@test "guard is not refused by a keeper that cannot run just now, though its job has ended" {
+    for shell in "${shells[@]}"; do
+        here "$shell" || continue
+        start procalive hold -o F -- sleep 300
+        job=$!
+        soon test F.holder -ef F
+        keeper=$(readlink F.holder | cut -d / -f 3)
+        kill -STOP "$keeper"
+        kill -KILL "$job"
+        soon bash -c "! kill -0 $job"
+        start sh_run "$shell" 'st procalive_guard "$1" >answer' "$PWD/F"
+        guard=$!
+        soon pgrep -f "_turn -w 0 .*-- $PWD/F"
+        kill -CONT "$keeper"
+        soon bash -c "! kill -0 $guard"
+        [ "$(cat answer)" = "0 " ] || { echo "$shell: $(cat answer)" && return 1; }
+    done
 }
 
 @test "guard needs no more of /proc than processes, with SECS too" {
