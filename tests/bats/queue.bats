@@ -43,6 +43,24 @@ release() {
 
 stopped() { [ "$(state_of "$1")" = T ]; }
 
+@test "a waiter that is stopped behind a job that had waited itself is in nobody's way" {
+    hold_bg
+    holder=$pid
+    in_own_group "$P" hold -w inf "$F" sh -c 'echo 1 >>order; until [ -e go ]; do sleep 0.02; done'
+    until_true in_queue "$pid"
+    waits 2
+    second=$pid
+    waits 3
+    release
+    until_true lines_in_order 1
+    kill -s STOP "$second"
+    until_true stopped "$second"
+    : >go
+    in_order 1 3
+    kill -s CONT "$second"
+    in_order 1 3 2
+}
+
 @test "a waiter that is killed, terminated or hung up leaves its place to the others" {
     for signal in KILL TERM HUP; do
         rm -f order
