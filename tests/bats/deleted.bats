@@ -115,6 +115,16 @@ watches() {
     ends 0 '*' "$PWD/other"
 }
 
+@test "hold --any -w waits for the holder of a deleted FIFO too" {
+    deleted
+    local holder=$pid
+    hold_bg other sleep 300
+    bg_logged "$P" hold -w inf --any other "$F" -- printenv PROCALIVE_FIFO
+    until_true watches "$pid" "$holder"
+    kill -s KILL "$holder"
+    returns 0 "$F"
+}
+
 @test "a FIFO deleted by a process that only reads, or only has it open, keeps nobody out" {
     mkfifo "$F"
     bg sh -c 'exec sleep 300 8<>"$1"' sh "$F"

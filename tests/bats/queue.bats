@@ -253,6 +253,22 @@ in_order_of_any() {
     in_order new
 }
 
+@test "hold -w is 125 and names who keeps the lock and does not read, once the holder has ended" {
+    hold_bg -s "$F" sleep 300
+    holder=$pid
+    bg "$PY" -ISE -c 'import fcntl, os, sys, time
+w = os.open(sys.argv[1], os.O_WRONLY); fcntl.flock(w, fcntl.LOCK_SH); open("locked", "w"); time.sleep(300)' "$F"
+    until_true test -e locked
+    locker=$pid
+    bg_logged "$P" hold -w inf "$F" true
+    until_true has_mark "$pid"
+    release
+    status=0
+    wait "$pid" || status=$?
+    same "$status" 125
+    [[ $(<stderr) = "procalive: $F: locked by $locker (python3"*"), which does not read it: not held, yet nobody can hold it; end that process" ]]
+}
+
 @test "two jobs that wait for each other's FIFO end with their time limits, and not in an error" {
     mkfifo a b
     # By exec, for the mark belongs to the process; a fork of the job has none.
