@@ -3067,12 +3067,12 @@ _BACKGROUND = {"ssh": "f", "sudo": "b"}
 def _behind_wrappers(command: list[str]) -> list[str]:
     """The command that env, nice and the like will run, with its arguments.
 
-    It is the first word behind them that is neither an option nor an assignment,
-    and that names a program: the values of their options do not.
+    It is the first word behind them that names a program: options, their values
+    and assignments do not.
     """
     while _base(command[0]) in _WRAPPERS:
         rest = command[1:]
-        while rest and (rest[0].startswith("-") or "=" in rest[0] or not _program(rest[0])):
+        while rest and not _program(rest[0]):
             rest = rest[1:]
         if not rest:
             break
@@ -3853,8 +3853,6 @@ def _is_mine(path: str, options: _Options) -> bool:
     caller = _parent_of(options.launcher) if options.launcher else posix.getppid()
     if _holds_by_inheritance(inode):
         return True
-    if not _proc_is_ours():
-        raise Unseen(path, "by whom cannot be told: /proc is missing, or of another PID namespace")
     found = holders(path)
     locked = {holder.pid for holder in found if holder.lock}
     kept = {holder.keeps for holder in found if holder.lock and holder.keeps}
