@@ -334,6 +334,15 @@ no_attendant() { ! pgrep -f -- "hold -k 20 -w inf $F" >/dev/null; }
     returns 0 ran
 }
 
+@test "hold -w --max-age is 3 once a beat in the future has passed and no other has come" {
+    hold_bg
+    touch -d '+2 seconds' "$F"
+    until_true older_than_a_second "$pid"
+    touch -d '+2 seconds' "$F"
+    go hold -w inf --max-age 1 "$F" true
+    ends 3 '*no beat for*'
+}
+
 # attendant_of PID: the child of a waiter.
 attendant_of() {
     until_true in_queue "$1"
