@@ -276,6 +276,18 @@ stubborn() {
     kill -0 "$pid"
 }
 
+@test "kill exits 2 and spares a reader of one's own where another user's process holds" {
+    another_user
+    mkfifo -m 0666 "$F"
+    hold_bg
+    bg "${other[@]}" sh -c 'exec sleep 300 <>"$1"' sh "$F"
+    until_true [ "/proc/$pid/fd/0" -ef "$F" ]
+    as=("${other[@]}")
+    go kill "$F"
+    ends 2 "procalive: $F: held, but by a process that you may not see (*"
+    same "$(state_of "$pid")" S
+}
+
 @test "kill -k signals no shared holder that came after it, and exits 124 while that holds" {
     hold_bg -s "$F" sh -c 'trap "echo told >told" TERM; : >up; while :; do sleep 0.02; done'
     until_true test -e up
