@@ -828,24 +828,23 @@ class _Beats:
         self.max_age = max_age
         self._seen: dict[int, tuple[float, float, float]] = {}  # descriptor: mtime, age, when
 
-    def due(self, watch: Watch) -> float:
+    def due(self, watch: Watch, future_is_wrong: bool = True) -> float:
         """When the next beat will be missed (monotonic); raises what is wrong with one."""
         if watch.gone_already():
             return 0.0  # something to tell first
         left = _INF
         for fd, path in watch._fifos():
             problem, seconds_left = _judge_beat(path, self._age(fd), self.max_age)
-            if problem is not None:
+            if isinstance(problem, FutureBeat) and not future_is_wrong:
+                seconds_left = min(problem.ahead, self.max_age)
+            elif problem is not None:
                 raise problem
             left = min(left, seconds_left)
         return time.monotonic() + left + 0.001  # strictly older, then
 
     def due_or_later(self, watch: Watch) -> float:
         """The same where a beat in the future is waited out: it is no answer."""
-        try:
-            return self.due(watch)
-        except FutureBeat as error:
-            return time.monotonic() + min(error.ahead, self.max_age)
+        return self.due(watch, future_is_wrong=False)
 
     def _age(self, fd: int) -> float:
         beat, now = posix.fstat(fd).st_mtime, _boot_clock()
@@ -1211,9 +1210,7 @@ def _wait_as_waiter(path: Path, deadline: float, rules: _Rules) -> bool:
         until = deadline
         if rules.max_age is not None:
             try:
-                until = min(deadline, _Beats(rules.max_age).due(watch))
-            except FutureBeat:
-                pass  # no answer
+                until = min(deadline, _Beats(rules.max_age).due_or_later(watch))
             except Stale:
                 if not rules.missed:  # since the rules were applied: once more
                     rules.missed = True
@@ -2391,9 +2388,8 @@ class _Attendant:
         posix.close(write)
 
     def _attend(self, work: Callable[[], int], write: int) -> NoReturn:
-        for number in (signal.SIGALRM, signal.SIGINT, *_Interruptions._STOPS):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
         posix.close(self._status)
         _end_with_reader(write)
         parent, status = posix.getppid(), _FAILED
@@ -2633,14 +2629,10 @@ def _wait_overdue(path: Path, max_age: float) -> Stale | None:
         beats = _Beats(max_age)
         while True:
             try:
-                if path in watch.next(beats.due(watch)):
+                if path in watch.next(beats.due_or_later(watch)):
                     return None
             except Stale as overdue:
                 return overdue
-            except FutureBeat as error:  # no answer until there is another beat, or max_age has passed
-                until = time.monotonic() + min(error.ahead, max_age)
-                if path in watch.next(until):
-                    return None
 
 
 # --- public: the module's verbs -----------------------------------------------
@@ -3109,12 +3101,12 @@ _BACKGROUND = {"ssh": "f", "sudo": "b"}
 def _behind_wrappers(command: list[str]) -> list[str]:
     """The command that env, nice and the like will run, with its arguments.
 
-    It is the first word behind them that is neither an option nor an assignment,
-    and that names a program: the values of their options do not.
+    It is the first word behind them that names a program: options, their values
+    and assignments do not.
     """
     while _base(command[0]) in _WRAPPERS:
         rest = command[1:]
-        while rest and (rest[0].startswith("-") or "=" in rest[0] or not _program(rest[0])):
+        while rest and not _program(rest[0]):
             rest = rest[1:]
         if not rest:
             break
@@ -3579,9 +3571,8 @@ def _attend(path: str, ticket: int, options: _Options) -> int:
         if not options.quiet:
             _say(error)
         return options.conflict
-    if options.waits:
+    if options.waits or not _is_overtaken(path, parent):
         return 0
-    time.sleep(1)  # our parent takes it, and ends us: or else another was faster
     return _report_held(Held(path), options)
 
 
@@ -3594,10 +3585,26 @@ def _first_overdue(path: str, max_age: float, parent: int) -> Stale | None:
         overdue = _wait_overdue(path, max_age)
         if overdue is not None:
             return None if parent in [holder.pid for holder in Held(path).holders] else overdue
-        try:
-            posix.close(posix.open(path, _WRITE_END & ~posix.O_NONBLOCK))  # asleep until somebody holds
-        except FileNotFoundError:
+        if not _sleep_until_held(path):
             return None
+
+
+def _is_overtaken(path: str, parent: int) -> bool:
+    """Sleep until somebody holds the FIFO: whether that is another than our parent, which then ends us."""
+    while _sleep_until_held(path):
+        found = _look_up([path])[path]
+        if found:  # holders, or what forbids to see them; else they have let go again
+            return isinstance(found, Exception) or parent not in [holder.pid for holder in found]
+    return False
+
+
+def _sleep_until_held(path: str) -> bool:
+    """False where there is no such FIFO any more."""
+    try:
+        posix.close(posix.open(path, _WRITE_END & ~posix.O_NONBLOCK))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _hold_any(paths: list[str], options: _Options) -> tuple[str, int, _Waiter | None] | int:
@@ -3920,8 +3927,6 @@ def _is_mine(path: str, options: _Options) -> bool:
     caller = _parent_of(options.launcher) if options.launcher else posix.getppid()
     if _holds_by_inheritance(inode):
         return True
-    if not _proc_is_ours():
-        raise Unseen(path, "by whom cannot be told: /proc is missing, or of another PID namespace")
     found = holders(path)
     locked = {holder.pid for holder in found if holder.lock}
     kept = {holder.keeps for holder in found if holder.lock and holder.keeps}

@@ -53,6 +53,12 @@ import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))' "$P" hold -w in
     done
 }
 
+@test "hold that the kept process itself becomes exits 75 at once" {
+    # shellcheck disable=SC2016 # the job's
+    go hold -o "$F" sh -c 'exec "$1" hold -w 20 "$2" true' sh "$P" "$F"
+    ends 75 "procalive: $F: held by your own ancestor *"
+}
+
 @test "hold below sudo of a job exits 75 at once" {
     a_user
     need sudo

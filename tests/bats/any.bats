@@ -81,6 +81,56 @@ in_line() { grep -q -- '-> OFDLCK .*' /proc/locks && grep -q setlk "/proc/$1/wch
     ends 75
 }
 
+@test "hold --any -w --next is 75 at once where another waits for the same FIFOs" {
+    hold_bg a sleep 300
+    hold_bg b sleep 300
+    any_waits 1 b
+    go hold -q -w inf --next --any a -- true
+    ends 75
+}
+
+@test "hold --any -w --max-age is 3 as soon as one of them misses its beat, and waits on beside a beat in the future" {
+    hold_bg a sleep 300
+    hold_bg b sleep 300
+    holder=$pid
+    until_true older_than_a_second "$pid"
+    touch -d '+1 hour' a b
+    bg_logged "$P" hold -w inf --any --max-age 1 a b -- echo ran
+    until_true grep -q poll "/proc/$pid/wchan"
+    kill -s KILL "$holder"
+    returns 0 ran
+    hold_bg b sleep 300
+    go hold -q -w inf --any --max-age 1 a b -- true
+    ends 3 'procalive: b: *no beat for *'
+}
+
+@test "hold --any -w says once for whom it waits, under -v" {
+    hold_bg a sleep 300
+    holder=$pid
+    hold_bg b sleep 300
+    go hold -v -w 0.1 --any a b -- true
+    [[ $stderr = "procalive: a: waiting for $holder (sleep), which holds it for "*s", or for another of 2"$'\n'* ]]
+    same "$(grep -c 'waiting for' <<<"$stderr")" 1
+}
+
+@test "hold --any -w passes over what cannot be held, be it named first, and waits for the rest" {
+    echo data >file
+    hold_bg a sleep 300
+    holder=$pid
+    bg_logged "$P" hold -w inf --any file a -- echo ran
+    until_true asleep_on "$pid" a
+    until_true grep -q poll "/proc/$pid/wchan"
+    kill -s KILL "$holder"
+    returns 0 ran 'procalive: file: not a FIFO but a regular file; if it is an old lock file that nothing uses, remove it'
+}
+
+@test "hold --any -w that a job becomes lets go of what the job held" {
+    hold_bg b sleep 300
+    # shellcheck disable=SC2016 # the job's
+    go hold a sh -c 'exec "$1" hold -w 60 --any a b -- sh -c "echo \${PROCALIVE_FIFO##*/}"' sh "$P"
+    ends 0 '' a
+}
+
 @test "hold --any names what cannot be held and uses the rest; with none left 125" {
     echo data >file
     go hold --any file b -- echo ran

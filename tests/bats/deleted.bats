@@ -43,9 +43,11 @@ refuses() {
 @test "hold finds the holder of a deleted FIFO by a relative name, and through a link to the directory" {
     mkdir dir
     ln -s dir link
+    ln -s dir again
     F=link/job.fifo
     deleted rm dir/job.fifo
     refuses
+    refuses again/job.fifo
     refuses dir/job.fifo
     refuses "$PWD/dir/job.fifo"
 }
@@ -127,6 +129,16 @@ watches() {
     ends 0 '*' "$PWD/other"
 }
 
+@test "hold --any -w waits for the holder of a deleted FIFO too" {
+    deleted
+    local holder=$pid
+    hold_bg other sleep 300
+    bg_logged "$P" hold -w inf --any other "$F" -- printenv PROCALIVE_FIFO
+    until_true watches "$pid" "$holder"
+    kill -s KILL "$holder"
+    returns 0 "$F"
+}
+
 @test "a FIFO deleted by a process that only reads, or only has it open, keeps nobody out" {
     mkfifo "$F"
     bg sh -c 'exec sleep 300 8<>"$1"' sh "$F"
@@ -134,6 +146,22 @@ watches() {
     rm "$F"
     go hold "$F" echo ran
     ends 0 '' ran
+}
+
+@test "a deleted FIFO whose lock is on a write end keeps nobody out" {
+    mkfifo "$F"
+    bg_lock_write_end
+    rm "$F"
+    go hold "$F" true
+    ends 0
+}
+
+@test "a deleted FIFO of that name in another directory keeps nobody out" {
+    mkdir other
+    hold_bg "other/${F##*/}" sleep 300
+    rm "other/${F##*/}"
+    go hold "$F" true
+    ends 0
 }
 
 @test "a deleted FIFO of another name keeps nobody out" {

@@ -71,8 +71,8 @@ alike() {
 @test "hold beats once at the start" {
     mkfifo "$F"
     touch -d '2 hours ago' "$F"
-    go hold "$F" "$P" check --max-age 1h "$F"
-    ends 0
+    go hold "$F" find "$F" -mmin -60
+    ends 0 '' "$F"
 }
 
 # --- the command ---

@@ -89,7 +89,7 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     hold_bg --keep "$F" sleep 300
     until_true grep -qx sleep "/proc/$pid/comm"
     go hold "$F" true
-    ends 75 "procalive: $F: held by $pid (sleep) for [0-9]*s"
+    ends 75 "procalive: $F: held by $pid (sleep) for +([0-9])s"
     go check -v "$F"
     ends 0 '' "$F: alive, held by $pid (sleep) for [0-9]*s"
     go who "$F"
@@ -234,6 +234,18 @@ no_keeper() { [ "$(keepers)" = 0 ]; }
     ends 0 "procalive: $F: setsid forks here and ends, and nothing holds then; use setsid -w"
     go hold "$F" setsid -w ssh host
     ends 0
+    as=(setsid -w sh -c '"$@"; exit $?' sh) # leads no group
+    go hold "$F" setsid ssh host
+    ends 0
+}
+
+@test "keeper, command and a child that holds when the command has closed everything are one holder" {
+    # shellcheck disable=SC2016 # the job's
+    hold_bg --keep "$F" bash -c 'sleep 300 & echo $! >child; eval "exec $PROCALIVE_FD>&-"; : >closed; wait'
+    until_true test -e closed
+    record_pid "$(<child)"
+    go hold "$F" true
+    ends 75 "procalive: $F: held by $pid (bash) for +([0-9])s"
 }
 
 # --- the real programs, where they are installed ---
@@ -319,4 +331,23 @@ kept_process() { "$P" who "$F" | grep -q 'lock, keeps [0-9]* ('; }
     go kill -k 10 "$F"
     ends 0
     until_true free "$F"
+}
+
+@test "root's kill does not believe a keeper where the process was given another FIFO" {
+    a_user
+    chmod 0777 .
+    F=$BATS_TEST_TMPDIR/alices.fifo
+    hold_bg ./roots.fifo sleep 300
+    victim=$pid
+    # As a keeper would: the title, the lock, and a pidfd of root's process.
+    bg "${as_alice[@]}" "$PY" -ISE -c 'import os, sys, time
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import procalive
+held = procalive.hold(sys.argv[2]); pidfd = os.pidfd_open(int(sys.argv[3]))
+procalive._set_title("keep", sys.argv[2]); open("poses", "w"); time.sleep(300)' "$LIB" "$F" "$victim"
+    until_true test -e poses
+    as=("${as_root[@]}")
+    go kill "$F"
+    ends 2 "procalive: $F: held, but by keeper * for a process that cannot be told, or is not alice's"
+    same "$(state_of "$victim")" S
 }

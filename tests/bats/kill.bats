@@ -276,6 +276,35 @@ stubborn() {
     kill -0 "$pid"
 }
 
+@test "kill exits 2 and spares a reader of one's own where another user's process holds" {
+    another_user
+    mkfifo -m 0666 "$F"
+    hold_bg
+    bg "${other[@]}" sh -c 'exec sleep 300 <>"$1"' sh "$F"
+    until_true [ "/proc/$pid/fd/0" -ef "$F" ]
+    as=("${other[@]}")
+    go kill "$F"
+    ends 2 "procalive: $F: held, but by a process that you may not see (*"
+    same "$(state_of "$pid")" S
+}
+
+@test "kill -k signals no shared holder that came after it, and exits 124 while that holds" {
+    hold_bg -s "$F" sh -c 'trap "echo told >told" TERM; : >up; while :; do sleep 0.02; done'
+    until_true test -e up
+    first=$pid
+    bg_logged "$P" kill -k 3 "$F"
+    until_true test -e told
+    killer=$pid
+    hold_bg -s "$F" sleep 300
+    later=$pid
+    status=0
+    wait "$killer" || status=$?
+    same "$status" 124
+    [[ $(<stderr) = "procalive: $F: still held by $later (sleep) for "* ]]
+    until_true ended "$first"
+    same "$(state_of "$later")" S
+}
+
 @test "kill -k exits 124 when the FIFO is still held after SIGKILL" {
     need_root # for a process that SIGKILL does not end: the first of a PID namespace, from within
     as=(unshare --pid --fork --kill-child --mount-proc "$P" hold "$F" sh -c '"$@"; exit $?' sh)

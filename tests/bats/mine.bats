@@ -148,6 +148,21 @@ subprocess.Popen(["sh", "-c", "until [ -e go ]; do sleep 0.02; done; (" + sys.ar
     mine 0 sh -c 'PATH=${2%/*}:$PATH; . "$1/shell/procalive.sh"; procalive_guard "$3"; eval "$4"' sh "$TOP" "$P" "$F" "$(asks)"
 }
 
+@test "check --mine exits 0 in a shell that holds but does not hand the descriptor on" {
+    # shellcheck disable=SC2016 # the inner shell's
+    mkfifo "$F"
+    go_cmd bash -c 'exec 9<>"$2"; "$1" hold --fd 9 "$2" && "$1" check --mine "$2" 9>&-; exit $?' bash "$P" "$F"
+    ends 0
+}
+
+@test "check --mine exits 1 for an inherited write end, though it has the lock" {
+    hold_bg -s "$F" sleep 300
+    go_cmd "$PY" -ISE -c 'import fcntl, os, sys
+w = os.open(sys.argv[2], os.O_WRONLY); fcntl.flock(w, fcntl.LOCK_SH); os.set_inheritable(w, True)
+os.execv(sys.argv[1], [sys.argv[1], "check", "--mine", sys.argv[2]])' "$P" "$F"
+    ends 1
+}
+
 @test "check --mine of nested holds exits 0 for both, and 1 beside one that is not" {
     mkfifo other
     mine 0 "$P" hold outer "$P" hold inner sh -c "$(asks outer inner)"

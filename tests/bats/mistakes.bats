@@ -21,6 +21,27 @@ load helper
     ends 0 "procalive: $F: gone"
 }
 
+@test "kill with a PID exits 1, signals nobody, and says that it takes a FIFO" {
+    bg sleep 300
+    for words in "$pid" "-s KILL $pid" "-k 1 $pid" "-- $pid"; do
+        # shellcheck disable=SC2086 # words
+        go kill $words
+        ends 1 "procalive: $pid: no such FIFO; kill takes a FIFO, not a PID"
+    done
+    go kill -q "$pid"
+    ends 1
+    same "$(state_of "$pid")" S
+    go kill "${pid}x"
+    ends 1 "procalive: ${pid}x: no such FIFO"
+}
+
+@test "kill takes a FIFO whose name is a number" {
+    hold_bg ./4312 sleep 300
+    go kill -s KILL 4312
+    ends 0
+    until_true ended "$pid"
+}
+
 # --- a FIFO that was forgotten, or a command that is none ---
 
 @test "hold without a FIFO makes nothing, and says what was taken for it" {

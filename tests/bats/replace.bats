@@ -65,14 +65,16 @@ stopped() { [ "$(state_of "$1")" = T ]; }
 @test "hold -k -w stands in the queue and replaces whoever holds when it is first" {
     hold_bg
     holder=$pid
-    bg "$P" hold -w inf "$F" sh -c 'echo 1 >>order; exec sleep 300'
+    bg "$P" hold -w inf "$F" sleep 300
     until_true in_queue "$pid"
+    next=$pid
     bg "$P" hold -k 20 -w inf "$F" sh -c 'echo 2 >>order'
     until_true in_queue "$pid"
     [ "$(state_of "$holder")" = S ]
     pid=$holder
     end_holder
-    in_order 1 2
+    in_order 2
+    until_true ended "$next"
 }
 
 @test "of two that replace at once one runs, the other gets 75, and no third is ended" {
@@ -112,6 +114,117 @@ stopped() { [ "$(state_of "$1")" = T ]; }
     ends 125 '*'
     [ "$(state_of "$roots")" = S ]
     [ "$(state_of "$theirs")" = S ]
+}
+
+@test "hold -k is 75 and says who is left where the FIFO is not free after SIGKILL" {
+    beside_reader
+    go hold -k 0.1 "$F" touch ran
+    ends 75 "procalive: $F: still read by $pid (sleep), which does not hold the lock*"
+    same "$(state_of "$pid")" S
+    end_holder
+    beside_reader
+    go hold -q -E 9 -k 0.1 "$F" touch ran
+    ends 9
+    [ ! -e ran ]
+}
+
+# beside_reader: a holder, and a reader that is no heir of the lock, and so not to be signalled.
+beside_reader() {
+    hold_bg
+    bg sh -c 'exec sleep 300 <>"$1"' sh "$F"
+    until_true [ "/proc/$pid/fd/0" -ef "$F" ]
+}
+
+@test "hold -k signals the main process, and what it leaves holding once it has ended" {
+    hold_bg "$F" sh -c '(trap "echo child >>order; exit" TERM; : >up; while :; do sleep 0.02; done) &
+        trap "echo told >>order; until [ -e go ]; do sleep 0.02; done; echo ends >>order; exit" TERM
+        while :; do sleep 0.02; done'
+    until_true test -e up
+    bg_logged "$P" hold -k 60 "$F" sh -c 'echo new >>order'
+    until_true lines_in_order 1
+    sleep 0.2 # time enough for a signal that is not to come
+    : >go
+    in_order told ends child new
+}
+
+# hold_to_replace: a holder that is told to end, by SIGTERM, and ends when there is a file go.
+hold_to_replace() {
+    hold_bg "$F" sh -c 'trap "echo told >>order; until [ -e go ]; do sleep 0.02; done; exit" TERM; : >up
+        while :; do sleep 0.02; done'
+    until_true test -e up
+}
+
+# stops_when_told COMMAND...: started, and stopped once the holder is told to end.
+stops_when_told() {
+    bg_logged "$@"
+    until_true lines_in_order 1
+    kill -s STOP "$pid"
+    until_true stopped "$pid"
+    : >go
+    until_true free "$F"
+}
+
+@test "hold -k is 75 where another takes the FIFO before it, which is not signalled" {
+    hold_to_replace
+    stops_when_told "$P" hold -k 60 "$F" true
+    replacer=$pid
+    hold_bg
+    other=$pid
+    kill -s CONT "$replacer"
+    status=0
+    wait "$replacer" || status=$?
+    same "$status" 75
+    [[ $(<stderr) = "procalive: $F: held by $other (sleep) for "* ]]
+    same "$(state_of "$other")" S
+}
+
+@test "hold -k that is held up just when the FIFO is free takes it all the same" {
+    hold_to_replace
+    stops_when_told "$P" hold -k 60 "$F" echo new
+    sleep 1.5 # no time limit is to run here
+    kill -s CONT "$pid"
+    returns 0 new
+}
+
+@test "hold -k -w that left the queue by Ctrl-Z signals nobody before its new turn" {
+    hold_bg
+    holder=$pid
+    in_own_group "$P" hold -w inf "$F" sh -c 'trap "echo signalled >>order" TERM; echo 1 >>order; until [ -e go ]; do sleep 0.02; done'
+    until_true in_queue "$pid"
+    in_own_group "$P" hold -k 60 -w inf "$F" sh -c 'echo 2 >>order'
+    until_true in_queue "$pid"
+    until_true attends
+    replacer=$pid
+    waits 3
+    kill -s TSTP "$replacer"
+    until_true stopped "$replacer"
+    kill -s CONT "$replacer"
+    until_true in_queue "$replacer"
+    kill -s KILL "$holder"
+    in_order 1
+    until_true attends
+    : >go
+    until_true grep -qx 2 order
+    same "$(grep -vx 3 order | xargs)" '1 2' # the third may be replaced before it writes
+}
+
+# attends: an attendant sleeps until its parent is first.
+attends() { grep -q -- "-> OFDLCK .*:$(stat -c %i "$F") " /proc/locks; }
+
+WAIT='import os
+try: print(os.wait())
+except ChildProcessError: print("no child")'
+
+@test "a job that has waited with -k or --max-age has no child that it did not start" {
+    hold_bg
+    go hold -k 20 "$F" "$PY" -ISE -c "$WAIT"
+    ends 0 '' 'no child'
+    hold_bg
+    holder=$pid
+    bg_logged "$P" hold -w inf --max-age 1h "$F" "$PY" -ISE -c "$WAIT"
+    until_true in_queue "$pid"
+    kill -s KILL "$holder"
+    returns 0 'no child'
 }
 
 @test "hold -k below the job itself is 75, and the job lives" {
@@ -186,6 +299,67 @@ no_attendant() { ! pgrep -f -- "hold -k 20 -w inf $F" >/dev/null; }
     same "$status" 3
 }
 
+@test "hold -w --max-age that takes the FIFO neither tells nor replaces itself for the last holder's beat" {
+    need strace
+    for words in '' '-k 60'; do
+        hold_bg
+        holder=$pid
+        touch -d '+1 hour' "$F" # no answer: it waits on
+        # Stopped when it reads, and has not beaten yet.
+        # shellcheck disable=SC2086 # words
+        bg_logged strace -D -qqq -o /dev/null -e trace=flock -e inject=flock:signal=STOP:when=3 \
+            "$P" hold -w inf $words --max-age 1 "$F" echo ran
+        until_true in_queue "$pid"
+        kill -s KILL "$holder"
+        until_true held "$F"
+        touch -d '-1 hour' "$F"
+        until_true attendant_ended "$pid"
+        kill -s CONT "$pid"
+        returns 0 ran
+    done
+}
+
+@test "hold -k that takes the FIFO is not overtaken by itself" {
+    need strace
+    hold_bg
+    holder=$pid
+    bg_logged strace -D -qqq -o /dev/null -e trace=flock -e inject=flock:signal=STOP:when=3 "$P" hold -k 60 "$F" echo ran
+    until_true ended "$holder"
+    until_true held "$F"
+    until_true attendant_ended "$pid"
+    kill -s CONT "$pid"
+    returns 0 ran
+}
+
+@test "hold -w --max-age waits on beside a beat in the future" {
+    hold_bg
+    holder=$pid
+    touch -d '+1 hour' "$F"
+    until_true older_than_a_second "$pid"
+    bg_logged "$P" hold -w inf --max-age 1 "$F" echo ran
+    attendant=$(attendant_of "$pid")
+    until_true asleep_on "$attendant" "$F"
+    kill -s KILL "$holder"
+    returns 0 ran
+}
+
+@test "hold -w --max-age is 3 once a beat in the future has passed and no other has come" {
+    hold_bg
+    touch -d '+2 seconds' "$F"
+    until_true older_than_a_second "$pid"
+    touch -d '+2 seconds' "$F"
+    go hold -w inf --max-age 1 "$F" true
+    ends 3 '*no beat for*'
+}
+
+# attendant_of PID: the child of a waiter.
+attendant_of() {
+    until_true in_queue "$1"
+    ps -o pid= --ppid "$1" | tr -d ' '
+}
+
+attendant_ended() { [[ $(ps -o stat= --ppid "$1") = Z* ]]; }
+
 @test "of several waiters with --max-age only the first looks" {
     hold_bg
     waits 1
@@ -215,3 +389,26 @@ no_attendant() { ! pgrep -f -- "hold -k 20 -w inf $F" >/dev/null; }
 }
 
 alone() { ! pgrep -f -- "hold -w inf --max-age 1h $F" >/dev/null; }
+
+@test "Ctrl-C of a waiter with --max-age says nothing, whichever of its two processes gets it first" {
+    hold_bg
+    bg_logged "$P" hold -w inf --max-age 1h "$F" true
+    until_true in_queue "$pid"
+    attendant=$(attendant_of "$pid")
+    until_true asleep_on "$attendant" "$F"
+    kill -s INT "$attendant"
+    until_true attendant_ended "$pid"
+    kill -s INT "$pid"
+    returns 130
+}
+
+@test "a waiter with --max-age that ignores Ctrl-C, as a shell's background jobs do, ignores it whole" {
+    hold_bg
+    bg env --ignore-signal=INT "$P" hold -w inf --max-age 1h "$F" true
+    attendant=$(attendant_of "$pid")
+    until_true asleep_on "$attendant" "$F"
+    kill -s INT "$attendant" "$pid"
+    kill -s STOP "$attendant"
+    until_true stopped "$attendant"
+    same "$(state_of "$pid")" S
+}

@@ -15,9 +15,11 @@ wrong() {
     same "$(ls -A)" ''
 }
 
-@test "--version exits 0 and prints name and version" {
-    go --version
-    ends 0 '' 'procalive [0-9]*.[0-9]*.[0-9]*'
+@test "--version and -V exit 0 and print name and version" {
+    for option in --version -V; do
+        go $option
+        ends 0 '' 'procalive [0-9]*.[0-9]*.[0-9]*'
+    done
 }
 
 @test "--help and -h exit 0 and name every verb" {
@@ -39,6 +41,27 @@ wrong() {
         n=$((n + 1))
     done
     same "$(ls -A)" ''
+}
+
+@test "help and help VERB exit 0 and say the same as -h and VERB -h" {
+    go -h
+    whole=$output
+    go help
+    same "$status $stderr" '0 '
+    same "$output" "$whole"
+    for verb in hold check wait who kill path; do
+        go $verb -h
+        [[ $output = "usage: procalive $verb "* ]]
+        of_verb=$output
+        go help $verb
+        same "$status $stderr" '0 '
+        same "$output" "$of_verb"
+    done
+}
+
+@test "help for what is no verb exits 2 and names the verbs" {
+    wrong 2 'lock: no such verb (hold, check, wait, who, kill, path)*' help lock
+    wrong 2 "'': no such verb (hold, check, wait, who, kill, path)*" help ''
 }
 
 @test "hold -h behind the FIFO belongs to the command" {
@@ -77,6 +100,8 @@ wrong() {
     wrong 2 'wait: -w: no such option; the time limit of wait is -t SECS; see *' wait -w 5 f
     wrong 2 'check: -q: no such option; check prints nothing without -v; see *' check -q f
     wrong 2 'kill: -9: no such option; the option for a signal is -s 9; see *' kill -9 f
+    wrong 2 'kill: -K: no such option; the option for a signal is -s KILL; see *' kill -KILL f
+    wrong 2 'kill: -T: no such option; the option for a signal is -s TERM; see *' kill -TERM 1234
     wrong 2 'kill: -H: no such option; the option for a signal is -s HUP; see *' kill -HUP f
 }
 

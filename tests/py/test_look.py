@@ -49,6 +49,16 @@ def test_look_tells_a_write_end_that_has_the_lock(fifo, program):
     assert (ends.holders, ends.watchers, ends.lockers) == ([], [], [watcher.pid])
 
 
+def test_look_tells_a_waiter_with_the_mark_of_order_from_one_that_has_the_lock(fifo, holder, program):
+    process = holder(fifo)
+    waiter = program(
+        "w = os.open(F, os.O_WRONLY | os.O_NONBLOCK); fcntl.lockf(w, fcntl.LOCK_EX, 1); say(1); order()", fifo
+    )
+    ends = procalive.look(fifo)[fifo]
+    assert [one.pid for one in ends.holders] == [process.pid]
+    assert (ends.watchers, ends.lockers) == ([waiter.pid], [])
+
+
 def test_look_leaves_out_the_write_ends_of_the_caller_itself(fifo):
     with procalive.hold(fifo):
         fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
