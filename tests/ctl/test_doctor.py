@@ -416,9 +416,10 @@ def test_a_beat_ahead_of_the_clock_is_a_warning(place, hold):
 
 def test_a_job_whose_command_is_known_to_close_descriptors_is_told_to_keep(place, spawn):
     shutil.copy(shutil.which("sleep"), place / "ssh")
-    job = spawn(
-        PROCALIVE, "hold", str(place / "job"), "bash", "-c", f'eval "exec $PROCALIVE_FD<&-"; exec {place}/ssh 600'
-    )
+    script = place / "script"  # what a script ends in cannot be known to hold
+    script.write_text(f'#!/bin/bash\neval "exec $PROCALIVE_FD<&-"\nexec {place}/ssh 600\n')
+    script.chmod(0o755)
+    job = spawn(PROCALIVE, "hold", str(place / "job"), str(script))
     until(lambda: procalive.process_name(job.pid) == "ssh", "the job past its exec")
     (advice,) = [one.advice for one in doctor.examine(str(place / "job")) if one.name == "let-go"]
     assert advice.startswith("ssh is known to close what it inherits: procalive hold --keep")
