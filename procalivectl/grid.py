@@ -100,8 +100,8 @@ class Grid(ScrollView, can_focus=False):
     def move(self, lines: int) -> None:
         """The cursor, as far as there are lines."""
         before, self._cursor = self._cursor, max(0, min(self._cursor + lines, len(self.keys) - 1))
-        self._scroll_to_cursor()
         self.refresh()
+        self.call_after_refresh(self._scroll_to_cursor)  # rows that were just shown can be scrolled to only then
         if self._cursor != before:
             self.post_message(self.Moved())
 
