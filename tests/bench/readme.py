@@ -60,8 +60,8 @@ def _where(machine: dict[str, str]) -> str:
     python = machine["python"].rpartition(".")[0]
     return _paragraph(
         f"Medians of `tests/bench/run` on {machine['date']} ({machine['cpu']}, {kernel}, {system}, Python {python}). "
-        "[results.md](tests/bench/results.md) has all rows and names missed targets. The last two columns are "
-        "tests too."
+        "Missed targets are in [results.md](tests/bench/results.md). "
+        "The last two columns were found by running each peer."
     )
 
 

@@ -2,7 +2,7 @@
 # machine.sh DIRECTORY: Debian 13 with systemd as its first process, in QEMU, with the
 # package installed; two boots.  DIRECTORY/facts has what proof.sh found, by a serial
 # line of its own (getty hangs up the first one), DIRECTORY/console what the machine
-# said.  77: not possible here.  Takes some ten minutes, most of them in the emulated
+# said.  77: not possible here.  Takes some five minutes, most of them in the emulated
 # processor.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
